@@ -1,0 +1,185 @@
+# tidemark's build. `make help` lists the targets.
+#
+# One set of rules builds every variant: `make VARIANT=asan programs` puts the same sources, compiled
+# with other flags, below build/asan/. Only the release binary has the short name build/tidemark.
+
+VARIANT ?= release
+WERROR  ?= -Werror
+SUITE   ?=
+OUT     := build/$(VARIANT)
+VERSION := $(shell cat VERSION)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+# Objects of test programs are intermediate files to make, which would delete them.
+.SECONDARY:
+
+# All cores, unless a sub-make, which shares its parent's jobs. Targets that talk to a person while
+# they run must not have their output held back until they end.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+ifeq ($(filter run test e2e bench setup,$(MAKECMDGOALS)),)
+MAKEFLAGS += --output-sync=target
+endif
+endif
+
+# ---- What is built ------------------------------------------------------------------------------
+
+SOURCES      := $(sort $(wildcard src/main.c src/*/*.c))
+LIB_SOURCES  := $(filter-out src/main.c,$(SOURCES))
+TEST_SOURCES := $(sort $(shell find tests/unit tests/sim -name 'test_*.c' 2>/dev/null))
+# Shared by tests: linked to those programs that use them.
+TEST_SUPPORT := $(sort $(wildcard tests/unit/support/*.c) \
+                       $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+SHIM_SOURCES := $(sort $(wildcard tests/shim/*.c))
+
+BIN       := $(if $(filter release,$(VARIANT)),build/tidemark,$(OUT)/tidemark)
+LIB       := $(OUT)/libtidemark.a
+TESTLIB   := $(OUT)/libtestsupport.a
+TESTS     := $(TEST_SOURCES:%.c=$(OUT)/%)
+FUZZERS   := $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/%)
+C_SOURCES := $(SOURCES) $(TEST_SOURCES) $(TEST_SUPPORT) $(FUZZ_SOURCES) $(SHIM_SOURCES)
+
+# ---- Flags --------------------------------------------------------------------------------------
+
+PACKAGES := rdkafka libcurl libcrypto libmicrohttpd jansson expat yaml-0.1 libzstd libisal
+# Asked once, and only by a target that compiles: `make help` works before `make setup`.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+            -Wformat=2 -Wvla -Wwrite-strings -Wpointer-arith -Wundef -Wimplicit-fallthrough $(WERROR)
+
+SANITIZE := -fno-omit-frame-pointer -fno-sanitize-recover=all -O1
+
+ifeq ($(VARIANT),release)
+  VARIANT_CFLAGS  := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+  VARIANT_LDFLAGS := -Wl,-z,relro,-z,now
+else ifeq ($(VARIANT),asan)
+  VARIANT_CFLAGS  := $(SANITIZE) -fsanitize=address,undefined
+  VARIANT_LDFLAGS := -fsanitize=address,undefined
+else ifeq ($(VARIANT),tsan)
+  VARIANT_CFLAGS  := $(SANITIZE) -fsanitize=thread
+  # -rdynamic lets librdkafka find the shim's thrd_*, mtx_* and cnd_* before the C library's.
+  VARIANT_LDFLAGS := -fsanitize=thread -rdynamic
+  SHIM            := $(SHIM_SOURCES:%.c=$(OUT)/%.o)
+else ifeq ($(VARIANT),clang)
+  CC              := clang
+  VARIANT_CFLAGS  := -O2
+else ifeq ($(VARIANT),fuzz)
+  CC              := clang
+  VARIANT_CFLAGS  := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined
+  VARIANT_LDFLAGS := -fsanitize=fuzzer,address,undefined
+else
+  $(error unknown VARIANT '$(VARIANT)': release, asan, tsan, clang or fuzz)
+endif
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DTIDEMARK_VERSION='"$(VERSION)"' -Isrc -Itests/unit \
+             -g -fPIE -pthread $(WARNINGS) $(VARIANT_CFLAGS) $(PKG_CFLAGS) $(CFLAGS)
+LINK = $(CC) -pie -pthread $(VARIANT_LDFLAGS) $(LDFLAGS)
+LIBS = $(PKG_LIBS) -lm
+
+# `make V=1` shows whole command lines.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
+
+# ---- Rules --------------------------------------------------------------------------------------
+
+.PHONY: all programs test-programs
+all: $(BIN) ## Build build/tidemark (the default)
+
+test-programs: $(TESTS)
+programs: $(BIN) $(TESTS)
+
+$(BIN): $(OUT)/src/main.o $(LIB) $(SHIM)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $(OUT)/src/main.o $(SHIM) $(LIB) $(LIBS)
+
+# Archives are made anew, so that a removed source leaves no member behind.
+$(LIB): $(LIB_SOURCES:%.c=$(OUT)/%.o)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(TESTLIB): $(TEST_SUPPORT:%.c=$(OUT)/%.o)
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+
+$(TESTS): %: %.o $(TESTLIB) $(LIB) $(SHIM)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $< $(SHIM) $(TESTLIB) $(LIB) $(LIBS) -lcmocka
+
+# Everything depends on this file: other flags give other objects.
+$(OUT)/%.o: %.c Makefile VERSION
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+ifeq ($(VARIANT),fuzz)
+$(FUZZERS): build/fuzz/%: $(OUT)/tests/fuzz/%.o $(TESTLIB) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $< $(TESTLIB) $(LIB) $(LIBS)
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZERS)
+endif
+
+-include $(addprefix $(OUT)/,$(C_SOURCES:.c=.d))
+
+# ---- Targets for people -------------------------------------------------------------------------
+
+.PHONY: help setup run test unit asan tsan clang fuzz e2e lint format compdb docs bench clean
+SUBMAKE := +$(MAKE) --no-print-directory
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Install what building and testing need, each only where it is missing
+	@scripts/setup build
+	@scripts/setup test
+
+# An orderly end by Ctrl-C is 130, which is no error here.
+run: ## Build, then run the job with a Kafka of its own: no configuration needed
+	@scripts/setup build
+	@$(SUBMAKE:+%=%) all
+	@trap : INT; build/tidemark run --embedded || [ $$? -eq 130 ]
+
+test: ## Run every test; SUITE="unit lint" runs a part (scripts/test --help)
+	@scripts/test $(SUITE)
+
+unit: ## Unit tests, release build
+	@scripts/test unit
+
+asan: ## Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/test asan
+
+tsan: ## Unit tests under ThreadSanitizer
+	@scripts/test tsan
+
+clang: ## Build with clang as well, warnings are errors
+	$(SUBMAKE) VARIANT=clang programs
+
+fuzz: ## Build the fuzz targets with clang; run one as build/fuzz/fuzz_NAME tests/fuzz/corpus/NAME
+	$(SUBMAKE) VARIANT=fuzz fuzz-programs
+
+e2e: ## End-to-end tests with a real Kafka and a real S3
+	@scripts/test e2e
+
+lint: ## Static analysis and format checks
+	@scripts/test lint
+
+format: ## Format C and Python sources in place
+	@scripts/lint --fix
+
+compdb: compile_commands.json ## Write compile_commands.json for editors and clang-tidy
+# Written each time: it is quick, and the list of sources is not a file to depend on.
+.PHONY: compile_commands.json
+compile_commands.json:
+	@scripts/compdb $@ $(CC) $(ALL_CFLAGS) -- $(C_SOURCES)
+
+docs: $(BIN) ## Write the settings' reference from the program's own table
+	@mkdir -p docs && $(BIN) --help=settings-markdown > docs/settings.md.tmp && mv docs/settings.md.tmp docs/settings.md
+
+bench: $(BIN) ## Run the benchmark
+	@if [ -x bench/run ]; then bench/run; else echo 'bench/run: no benchmark yet' >&2; exit 1; fi
+
+clean: ## Remove everything built
+	rm -rf build compile_commands.json
