@@ -127,10 +127,10 @@ endif
 # ---- Targets for people -------------------------------------------------------------------------
 
 .PHONY: help setup run test unit asan tsan clang fuzz e2e lint format compdb docs bench clean
-SUBMAKE := +$(MAKE) --no-print-directory
+SUBMAKE := $(MAKE) --no-print-directory
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Install what building and testing need, each only where it is missing
 	@scripts/setup build
@@ -139,7 +139,7 @@ setup: ## Install what building and testing need, each only where it is missing
 # An orderly end by Ctrl-C is 130, which is no error here.
 run: ## Build, then run the job with a Kafka of its own: no configuration needed
 	@scripts/setup build
-	@$(SUBMAKE:+%=%) all
+	@+$(SUBMAKE) all
 	@trap : INT; build/tidemark run --embedded || [ $$? -eq 130 ]
 
 test: ## Run every test; SUITE="unit lint" runs a part (scripts/test --help)
@@ -155,10 +155,10 @@ tsan: ## Unit tests under ThreadSanitizer
 	@scripts/test tsan
 
 clang: ## Build with clang as well, warnings are errors
-	$(SUBMAKE) VARIANT=clang programs
+	@+$(SUBMAKE) VARIANT=clang programs
 
 fuzz: ## Build the fuzz targets with clang; run one as build/fuzz/fuzz_NAME tests/fuzz/corpus/NAME
-	$(SUBMAKE) VARIANT=fuzz fuzz-programs
+	@+$(SUBMAKE) VARIANT=fuzz fuzz-programs
 
 e2e: ## End-to-end tests with a real Kafka and a real S3
 	@scripts/test e2e
