@@ -91,6 +91,10 @@ all: $(BIN) ## Build build/tidemark (the default)
 
 test-programs: $(TESTS)
 programs: $(BIN) $(TESTS)
+# For scripts/test.
+.PHONY: list-tests
+list-tests:
+	@printf '%s\n' $(TESTS)
 
 $(BIN): $(OUT)/src/main.o $(LIB) $(SHIM)
 	$(call say,LINK,$@)
