@@ -1,0 +1,80 @@
+"""Fixtures of the end-to-end tests.
+
+    def test_something(kafka, minio, tidemark, bucket_output):
+        topic = kafka.create_topic(partitions=3)
+        kafka.produce(topic, [(b"u1", b'{"user_id":"u1","timestamp":1729630800000}')])
+        settings = {
+            **kafka.settings(topic),
+            **minio.settings(),
+            "output.path": bucket_output.path,
+            "checkpoint.path": f"s3://{minio.new_bucket()}/",
+        }
+        done = tidemark.run(["run", "--bounded"], settings)
+        assert done.returncode == 0, done.stderr
+        assert bucket_output.events()
+
+kafka             one broker for the session, harness/kafka.py: topics, produce, transactions,
+                  consume; stop, kill, freeze. Started again before a test when one left it down.
+minio             one S3 for the session, harness/minio.py: buckets, listing, awscli; as above.
+tidemark          runs the program, harness/tidemark.py: run(...), start(...); ends what is left.
+directory_output  an empty directory for output.path and a reader of it, harness/output.py.
+bucket_output     the same with a new bucket.
+
+Environment: TIDEMARK_BIN is the binary under test (build/tidemark). scripts/test e2e runs them with
+what scripts/setup installed; PYTEST_ARGS="-k name -x" picks tests.
+"""
+
+import pytest
+from harness.kafka import Kafka
+from harness.minio import Minio
+from harness.output import BucketOutput, DirectoryOutput
+from harness.tidemark import Tidemark
+
+
+def _running(server):
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory):
+    yield from _running(Kafka(tmp_path_factory.mktemp("kafka")))
+
+
+@pytest.fixture(scope="session")
+def minio_server(tmp_path_factory):
+    yield from _running(Minio(tmp_path_factory.mktemp("minio")))
+
+
+@pytest.fixture
+def kafka(kafka_server):
+    kafka_server.ensure_running()
+    return kafka_server
+
+
+@pytest.fixture
+def minio(minio_server):
+    minio_server.ensure_running()
+    return minio_server
+
+
+@pytest.fixture
+def tidemark(tmp_path):
+    program = Tidemark(tmp_path)
+    yield program
+    program.end_all()
+
+
+@pytest.fixture
+def directory_output(tmp_path):
+    directory = tmp_path / "output"
+    directory.mkdir()
+    return DirectoryOutput(directory)
+
+
+@pytest.fixture
+def bucket_output(minio):
+    return BucketOutput(minio, minio.new_bucket(), "events/")
