@@ -131,7 +131,7 @@ endif
 # ---- Targets for people -------------------------------------------------------------------------
 
 .PHONY: help setup run test unit asan tsan clang fuzz e2e lint format compdb docs bench clean
-SUBMAKE := $(MAKE) --no-print-directory
+SUBMAKE := $(MAKE) --no-print-directory -s
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
