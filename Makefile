@@ -18,7 +18,7 @@ VERSION := $(shell cat VERSION)
 # they run must not have their output held back until they end.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
-ifeq ($(filter run test e2e bench setup,$(MAKECMDGOALS)),)
+ifeq ($(filter run test unit asan tsan e2e lint bench setup,$(MAKECMDGOALS)),)
 MAKEFLAGS += --output-sync=target
 endif
 endif
