@@ -89,6 +89,13 @@ struct store_op {
     void *impl;
     int32_t attempt;
     int64_t started_ms, due_ms;
+    struct { /* retry.c's, which stands between the store and the op's owner */
+        void (*done)(struct store_op *op);
+        void *ctx;
+        struct store_op *next, *prev;
+        int32_t attempt;
+        int64_t first_ms, sent_ms, due_ms;
+    } retry;
 };
 
 struct store;
