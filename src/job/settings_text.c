@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "event/utf8.h"
 #include "job/settings_values.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -24,37 +25,11 @@ static bool has_control(const char *text) {
     return false;
 }
 
-/* Length of the UTF-8 sequence at s, or 0: no overlong form, surrogate or beyond U+10FFFF. */
-static size_t utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80)
-        return 1;
-    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    bool bad = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-               (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f);
-    return bad ? 0 : n;
-}
-
-static bool is_utf8(const char *text) {
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s) {
-        size_t n = utf8_length(s);
-        if (n == 0)
-            return false;
-        s += n;
-    }
-    return true;
-}
-
 /* Ends in files, keys and messages, so control characters and broken UTF-8 have no place in it. */
 const char *accept_printable(const char *text) {
     if (has_control(text))
         return "has a control character in it";
-    return is_utf8(text) ? NULL : "is not valid UTF-8";
+    return utf8_valid(text, strlen(text)) ? NULL : "is not valid UTF-8";
 }
 
 const char *accept_secret(const char *text) {
