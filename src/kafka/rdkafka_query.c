@@ -1,0 +1,134 @@
+/* Questions to the brokers, each bounded by its time-out: identity, the log's bounds, the topic's
+ * settings. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "kafka/rdkafka_internal.h"
+
+int rdkafka_cluster_id(struct source *base, int timeout_ms, char *dst, size_t cap,
+                       struct error *e) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    if (s->cfg->embedded) { /* the mock's own is a pointer, new at each run */
+        (void)snprintf(dst, cap, "embedded");
+        return 0;
+    }
+    /* Metadata first: it fails early and says why, which rd_kafka_clusterid does not. */
+    int32_t count;
+    if (kafka_client_partitions(s->client, timeout_ms, &count, e) && e->code != ERR_NOT_FOUND)
+        return -1;
+    char *id = rd_kafka_clusterid(s->client->rk, timeout_ms);
+    if (!id)
+        return kafka_client_error(s->client, RD_KAFKA_RESP_ERR__TIMED_OUT, "cluster id", timeout_ms,
+                                  e);
+    int rc = 0;
+    if (snprintf(dst, cap, "%s", id) >= (int)cap)
+        rc = error_set(e, ERR_LIMIT, "the Kafka cluster's id is too long: %s", id);
+    rd_kafka_mem_free(s->client->rk, id);
+    return rc;
+}
+
+int rdkafka_partition_count(struct source *base, int timeout_ms, int32_t *count, struct error *e) {
+    return kafka_client_partitions(rdkafka_of(base)->client, timeout_ms, count, e);
+}
+
+/* ListOffsets for one partition: `what` is a time in epoch milliseconds, or one of Kafka's two
+ * special times, RD_KAFKA_OFFSET_BEGINNING and RD_KAFKA_OFFSET_END. rd_kafka_query_watermark_offsets
+ * would do for the latter, but goes on waiting when its time-out has passed. */
+static int list_offset(struct kafka_client *c, int32_t partition, int64_t what, int timeout_ms,
+                       int64_t *offset, struct error *e) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, c->cfg->topic, partition)->offset = what;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, list, timeout_ms);
+    if (!err)
+        err = list->elems[0].err;
+    *offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!err)
+        return 0;
+    char name[64];
+    (void)snprintf(name, sizeof name, "offsets of partition %d", (int)partition);
+    return kafka_client_error(c, err, name, timeout_ms, e);
+}
+
+int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64_t *start,
+                   int64_t *end, struct error *e) {
+    struct kafka_client *c = rdkafka_of(base)->client;
+    /* The start first: the log's start never passes an end that is asked for later. */
+    if (list_offset(c, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, start, e) ||
+        list_offset(c, partition, RD_KAFKA_OFFSET_END, timeout_ms, end, e))
+        return -1;
+    return 0;
+}
+
+int rdkafka_offset_for_time(struct source *base, int32_t partition, int64_t time_ms, int timeout_ms,
+                            int64_t *offset, struct error *e) {
+    struct kafka_client *c = rdkafka_of(base)->client;
+    if (time_ms < 0) /* below zero are the protocol's special times; no record is that old */
+        return list_offset(c, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, offset, e);
+    if (list_offset(c, partition, time_ms, timeout_ms, offset, e))
+        return -1;
+    if (*offset >= 0)
+        return 0;
+    return list_offset(c, partition, RD_KAFKA_OFFSET_END, timeout_ms, offset, e);
+}
+
+/* cleanup.policy of the topic in an answer to DescribeConfigs; NULL with *err where it has none. */
+static const char *cleanup_policy(rd_kafka_event_t *ev, rd_kafka_resp_err_t *err) {
+    *err = rd_kafka_event_error(ev);
+    if (*err)
+        return NULL;
+    size_t n = 0;
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &n);
+    if (n != 1) {
+        *err = RD_KAFKA_RESP_ERR__BAD_MSG;
+        return NULL;
+    }
+    *err = rd_kafka_ConfigResource_error(resources[0]);
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &n);
+    for (size_t i = 0; !*err && i < n; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "cleanup.policy") == 0)
+            return rd_kafka_ConfigEntry_value(entries[i]);
+    return NULL;
+}
+
+static rd_kafka_event_t *describe_topic(struct kafka_client *c, int timeout_ms) {
+    char why[256];
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof why);
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->cfg->topic);
+    rd_kafka_DescribeConfigs(c->rk, &resource, 1, options, queue);
+    rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, timeout_ms + 100);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    return ev;
+}
+
+int rdkafka_check_topic(struct source *base, int timeout_ms, struct error *e) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    if (s->cfg->embedded) /* the mock lets DescribeConfigs run into its time-out */
+        return 0;
+    rd_kafka_event_t *ev = describe_topic(s->client, timeout_ms);
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    const char *policy = ev ? cleanup_policy(ev, &err) : NULL;
+    int rc = 0;
+    if (policy && strstr(policy, "compact"))
+        rc = error_set(e, ERR_MISMATCH,
+                       "topic %s is compacted (cleanup.policy=%s): Kafka removes records that may "
+                       "have to be read again; use a topic with cleanup.policy=delete",
+                       s->cfg->topic, policy);
+    else if (kafka_error_code(err) == ERR_NOT_FOUND || kafka_error_code(err) == ERR_UNAVAILABLE)
+        rc = kafka_client_error(s->client, err, "settings", timeout_ms, e);
+    else if (err)
+        log_warn("topic_settings",
+                 "topic %s: its settings can't be read (%s); make sure that it is not compacted",
+                 s->cfg->topic, rd_kafka_err2str(err));
+    if (ev)
+        rd_kafka_event_destroy(ev);
+    return rc;
+}

@@ -1,0 +1,252 @@
+/* The record source over librdkafka: making it, waiting on it, closing it. What it fetches, assigns
+ * and asks stands in the files beside this one. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "kafka/rdkafka_internal.h"
+
+enum {
+    CLOSE_MS = 3000,       /* a group is left politely for so long, then without a word */
+    COUNT_MS = 1000,       /* how long creation waits for the number of partitions */
+    GUESSED_PARTITIONS = 3 /* where no broker answers in that time */
+};
+
+/* ---- poll() ---- */
+
+void rdkafka_failed(struct rdkafka_source *s, const struct error *e) {
+    if (s->failed)
+        return;
+    s->failed = s->called = true;
+    s->handler.failed(s->handler.ctx, e);
+}
+
+/* Since every partition has its own queue, only the group's troubles come this way. */
+static void serve_message(struct rdkafka_source *s, const rd_kafka_message_t *m) {
+    struct part *p = m->rkt ? rdkafka_part(s, m->partition) : NULL;
+    if (p) { /* not seen, but a lost record must not depend on that */
+        p->stray = true;
+        p->stray_offset = m->offset >= 0 ? m->offset : p->expected;
+        s->called = true;
+        return;
+    }
+    struct error e;
+    enum error_code code = kafka_error_code(m->err);
+    (void)error_set(&e, code, "group %s, topic %s: %s", s->cfg->group_id, s->cfg->topic,
+                    rd_kafka_message_errstr(m));
+    bool ends = s->cfg->use_group && (code == ERR_DENIED || code == ERR_NOT_FOUND);
+    if (ends || m->err == RD_KAFKA_RESP_ERR__FATAL)
+        rdkafka_failed(s, &e);
+    else if (s->cfg->use_group)
+        log_warn("kafka_group", "%s", e.text);
+    else /* by hand, the group's coordinator is needed for nothing */
+        log_debug("kafka_group", "%s", e.text);
+}
+
+static void serve(struct rdkafka_source *s) {
+    kafka_client_serve(s->client);
+    rd_kafka_message_t *m;
+    while ((m = rd_kafka_consumer_poll(s->client->rk, 0)) != NULL) {
+        serve_message(s, m);
+        rd_kafka_message_destroy(m);
+    }
+    struct error e;
+    if (!s->failed && kafka_client_fatal(s->client, &e))
+        rdkafka_failed(s, &e);
+}
+
+static bool records_wait(const struct rdkafka_source *s) {
+    if (s->suspended)
+        return false;
+    for (size_t i = 0; i < s->n_parts; i++)
+        if (s->parts[i].stray || rd_kafka_queue_length(s->parts[i].queue) > 0)
+            return true;
+    return false;
+}
+
+static void wait_for_event(struct rdkafka_source *s, int timeout_ms) {
+    struct pollfd fd = {.fd = s->event_fd, .events = POLLIN};
+    uint64_t count;
+    if (poll(&fd, 1, timeout_ms) > 0)
+        while (read(s->event_fd, &count, sizeof count) < 0 && errno == EINTR)
+            ;
+}
+
+static int source_poll(struct source *base, int timeout_ms, struct error *e) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    int64_t deadline = clock_monotonic(clock_system()) + timeout_ms;
+    s->called = false;
+    for (;;) {
+        /* Any signal that comes from here on ends the wait below, so nothing served late. */
+        if (rdkafka_begin(s, e))
+            return -1;
+        serve(s);
+        bool woken = atomic_exchange(&s->woken, false);
+        if (s->called || woken || records_wait(s))
+            return 0;
+        int64_t left = deadline - clock_monotonic(clock_system());
+        if (left <= 0)
+            return 0;
+        wait_for_event(s, (int)left);
+    }
+}
+
+static void source_wake(struct source *base) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    uint64_t one = 1;
+    atomic_store(&s->woken, true);
+    while (write(s->event_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+static void source_suspend(struct source *base, bool on) {
+    rdkafka_of(base)->suspended = on;
+}
+
+static void source_commit(struct source *base, int32_t partition, int64_t next) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    if (!s->cfg->use_group || !s->owned)
+        return;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, s->cfg->topic, partition)->offset = next;
+    rd_kafka_resp_err_t err = rd_kafka_commit(s->client->rk, list, 1);
+    if (err)
+        log_debug("group_commit", "partition %d: %s", (int)partition, rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* ---- free() ---- */
+
+/* rd_kafka_consumer_close would wait for the coordinator without end; through a queue, closing can be
+ * given up. */
+static void leave_group(struct rdkafka_source *s) {
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->client->rk);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(s->client->rk, queue);
+    if (error)
+        rd_kafka_error_destroy(error);
+    int64_t deadline = clock_monotonic(clock_system()) + CLOSE_MS;
+    while (!error && !rd_kafka_consumer_closed(s->client->rk)) {
+        if (clock_monotonic(clock_system()) >= deadline) {
+            log_warn("kafka_close",
+                     "group %s did not confirm that we leave; it will see by its session time-out",
+                     s->cfg->group_id);
+            break;
+        }
+        rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, 50);
+        if (ev && rd_kafka_event_type(ev) == RD_KAFKA_EVENT_REBALANCE)
+            (void)rd_kafka_assign(s->client->rk, NULL);
+        if (ev)
+            rd_kafka_event_destroy(ev);
+    }
+    rd_kafka_queue_destroy(queue);
+}
+
+static void drop_queue(rd_kafka_queue_t *queue) {
+    if (!queue)
+        return;
+    rd_kafka_queue_io_event_enable(queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(queue);
+}
+
+static void source_free(struct source *base) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    s->closing = true;
+    if (s->client) {
+        if (s->n_parts > 0 || s->owned)
+            (void)rd_kafka_assign(s->client->rk, NULL);
+        rdkafka_forget_parts(s);
+        if (s->subscribed)
+            leave_group(s);
+        drop_queue(s->main_queue);
+        drop_queue(s->group_queue);
+        kafka_client_free(s->client);
+    }
+    if (s->event_fd >= 0)
+        (void)close(s->event_fd);
+    kafka_config_free(s->cfg);
+    free(s);
+}
+
+/* ---- Making it ---- */
+
+static const struct source_ops ops = {
+    .poll = source_poll,
+    .wake = source_wake,
+    .cluster_id = rdkafka_cluster_id,
+    .partition_count = rdkafka_partition_count,
+    .bounds = rdkafka_bounds,
+    .offset_for_time = rdkafka_offset_for_time,
+    .peek = rdkafka_peek,
+    .check_topic = rdkafka_check_topic,
+    .assign = rdkafka_assign,
+    .fetch = rdkafka_fetch,
+    .suspend = source_suspend,
+    .commit = source_commit,
+    .free = source_free,
+};
+
+/* Fetch sizes are fixed when a handle is made and depend on how many partitions share the memory, so
+ * a throw-away handle asks first. Also the first to see wrong properties. */
+static int count_partitions(const struct kafka_config *cfg, int32_t *count, struct error *e) {
+    if (!cfg->use_group && !cfg->all) {
+        *count = (int32_t)cfg->n_partitions;
+        return 0;
+    }
+    rd_kafka_conf_t *conf = kafka_conf(cfg, KAFKA_ASK, 1, NULL, e);
+    if (!conf)
+        return -1;
+    struct kafka_client *c = kafka_client_new(cfg, KAFKA_ASK, conf, NULL, e);
+    if (!c)
+        return -1;
+    struct error ignored; /* partition_count() reports it, with patience */
+    if (kafka_client_partitions(c, COUNT_MS, count, &ignored))
+        *count = GUESSED_PARTITIONS;
+    kafka_client_free(c);
+    return 0;
+}
+
+static int connect_client(struct rdkafka_source *s, struct error *e) {
+    static const uint64_t one = 1;
+    int32_t count;
+    if (count_partitions(s->cfg, &count, e))
+        return -1;
+    rd_kafka_conf_t *conf = kafka_conf(s->cfg, KAFKA_CONSUME, count, &s->wake_bytes, e);
+    if (!conf)
+        return -1;
+    rd_kafka_conf_set_rebalance_cb(conf, rdkafka_rebalance_cb);
+    s->client = kafka_client_new(s->cfg, KAFKA_CONSUME, conf, s, e);
+    if (!s->client)
+        return -1;
+    /* The main queue (errors of brokers) stays apart from the consumer's (rebalances), so questions
+     * can serve the one without calling the handler through the other. */
+    s->main_queue = rd_kafka_queue_get_main(s->client->rk);
+    s->group_queue = rd_kafka_queue_get_consumer(s->client->rk);
+    rd_kafka_queue_io_event_enable(s->main_queue, s->event_fd, &one, sizeof one);
+    rd_kafka_queue_io_event_enable(s->group_queue, s->event_fd, &one, sizeof one);
+    return 0;
+}
+
+struct source *rdkafka_source_new(const struct kafka_config *cfg,
+                                  const struct source_handler *handler, struct error *e) {
+    struct rdkafka_source *s = xcalloc(1, sizeof *s);
+    s->base.ops = &ops;
+    s->handler = *handler;
+    s->cfg = kafka_config_copy(cfg);
+    s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->event_fd < 0) {
+        (void)error_errno(e, errno, "eventfd");
+        source_free(&s->base);
+        return NULL;
+    }
+    if (connect_client(s, e)) {
+        source_free(&s->base);
+        return NULL;
+    }
+    return &s->base;
+}
