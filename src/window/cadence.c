@@ -1,0 +1,205 @@
+/* When a checkpoint is put and what its outcome means (rules 8, 9 and 13), and how a partition comes
+ * to its end. Everything is driven by partition_tick(). */
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "window/partition.h"
+
+enum { REBUILD_PATIENCE_MS = 30000 /* for the other commits to be answered before a re-claim */ };
+
+void partition_claim(struct partition *p, int64_t start_offset, int64_t now_ms) {
+    p->now_ms = now_ms;
+    p->status = PARTITION_CLAIMING;
+    chain_claim(p->chain, start_offset, now_ms);
+}
+
+void partition_start(struct partition *p, int64_t now_ms) {
+    p->status = PARTITION_RUNNING;
+    p->now_ms = now_ms;
+    p->started_ms = p->durable_ms = now_ms;
+    p->last_record_ms = now_ms;
+}
+
+static void claim_durable(struct partition *p) {
+    partition_restore(p, chain_newest(p->chain));
+    p->status = PARTITION_CLAIMED;
+}
+
+static void checkpoint_durable(struct partition *p) {
+    const struct checkpoint *k = chain_newest(p->chain);
+    int64_t now = clock_monotonic(p->cfg.clock);
+    p->stats.checkpoints++;
+    p->stats.checkpoint_duration_ms = now - p->started_ms;
+    p->stats.checkpoint_bytes = (int64_t)chain_newest_bytes(p->chain);
+    p->stats.checkpoint_at_ms = now;
+    p->durable_ms = now;
+    p->failures = 0;
+    if (p->final_put && p->rebuild) {
+        p->status = PARTITION_RECLAIM;
+        return;
+    }
+    commits_durable(p->commits, k);
+    log_debug("checkpoint_durable",
+              "partition %d: checkpoint %" PRIu64 ": next %" PRId64 ", %zu gaps, %zu open files, "
+              "%zu commits",
+              p->cfg.id, k->number, k->next, k->n_gaps, k->n_files, k->n_commits);
+}
+
+void partition_on_chain(void *ctx, enum chain_result result, const struct error *error) {
+    struct partition *p = ctx;
+    if (result == CHAIN_LOST && p->status != PARTITION_FAILED) {
+        p->error = *error;
+        p->status = PARTITION_LOST;
+    } else if (result == CHAIN_FAILED) {
+        partition_fail(p, error);
+    } else if (p->status == PARTITION_CLAIMING) {
+        claim_durable(p);
+    } else if (p->status == PARTITION_RUNNING) {
+        checkpoint_durable(p);
+    }
+}
+
+/* Rule 13: a put not durable after the time-out counts as one failure and goes on unchanged; more
+ * than tolerable_failures in a row fail the partition (retriable: the restart strategy decides). */
+static void count_failures(struct partition *p) {
+    int64_t pending = chain_pending_ms(p->chain, p->now_ms);
+    int32_t failures = (int32_t)(pending / p->cfg.timeout_ms);
+    if (failures <= p->failures)
+        return;
+    p->failures = failures;
+    p->stats.checkpoint_failures++;
+    log_warn("checkpoint_failed",
+             "partition %d: the checkpoint is not durable after %" PRId64
+             " s (failure %d in a row, %d are tolerated); is %s reachable?",
+             p->cfg.id, pending / 1000, failures, p->cfg.tolerable_failures,
+             p->cfg.chain.store->path);
+    if (failures <= p->cfg.tolerable_failures)
+        return;
+    struct error e;
+    (void)error_set(&e, ERR_UNAVAILABLE,
+                    "partition %d: %d checkpoints in a row were not durable within %" PRId64
+                    " s each: the store at %s does not answer",
+                    p->cfg.id, failures, p->cfg.timeout_ms / 1000, p->cfg.chain.store->path);
+    partition_fail(p, &e);
+}
+
+/* Before a snapshot, tails are made durable where the store has no smallest part, and everything is
+ * sealed with emit: checkpoint (rule 7). */
+static void begin_barrier(struct partition *p) {
+    p->barrier = true;
+    p->barrier_ms = p->now_ms;
+    if (p->cfg.emit_checkpoint && p->stop != STOP_KEEP)
+        partition_seal_all(p);
+    for (size_t i = 0; i < p->n_files; i++)
+        file_sync(p->files[i]);
+}
+
+static bool barrier_reached(const struct partition *p) {
+    if (p->now_ms - p->barrier_ms >= p->cfg.timeout_ms)
+        return true;
+    for (size_t i = 0; i < p->n_files; i++) {
+        const struct file *f = p->files[i];
+        if (f->want_sync || f->syncing)
+            return false;
+        bool wanted = p->cfg.emit_checkpoint || p->stop == STOP_DRAIN;
+        if (wanted && f->sealed && !file_acknowledged(f))
+            return false;
+    }
+    return true;
+}
+
+static void put_checkpoint(struct partition *p) {
+    struct checkpoint k;
+    partition_snapshot(p, &k);
+    if (p->rebuild) {
+        commits_rebuild(p->commits, &k);
+        p->final_put = true;
+    }
+    p->barrier = p->savepoint = false;
+    p->put_changes = p->changes;
+    p->started_ms = p->now_ms;
+    chain_put(p->chain, &k, p->now_ms);
+}
+
+static bool unchanged(const struct partition *p) {
+    return p->changes == p->put_changes;
+}
+
+/* Rule 9: once every other commit is answered, the checkpoint with gaps in the lost ones' places. */
+static void tick_rebuild(struct partition *p) {
+    if (p->rebuild_ms == 0)
+        p->rebuild_ms = p->now_ms;
+    bool patient = p->now_ms - p->rebuild_ms < REBUILD_PATIENCE_MS;
+    if (p->final_put || chain_busy(p->chain) || (patient && !commits_settled(p->commits)))
+        return;
+    put_checkpoint(p);
+}
+
+static void tick_stop(struct partition *p) {
+    if (!p->barrier) {
+        if (p->stop == STOP_DRAIN)
+            partition_seal_all(p);
+        begin_barrier(p);
+    }
+    if (!barrier_reached(p))
+        return;
+    partition_collect(p);
+    if (!unchanged(p) || p->savepoint) {
+        put_checkpoint(p);
+        return;
+    }
+    if (commits_count(p->commits) == 0 || (p->stop == STOP_KEEP && p->failures > 0))
+        p->status = PARTITION_STOPPED;
+}
+
+static void tick_run(struct partition *p) {
+    bool due = p->now_ms - p->started_ms >= p->cfg.interval_ms || p->savepoint;
+    bool early =
+        commits_unlisted(p->commits) > 0 && p->now_ms - p->durable_ms >= p->cfg.min_pause_ms;
+    if (!p->barrier && !due && !early)
+        return;
+    if (!p->barrier && unchanged(p) && !p->savepoint) { /* unchanged state is not put */
+        p->started_ms = p->now_ms;
+        return;
+    }
+    if (!p->barrier)
+        begin_barrier(p);
+    if (!barrier_reached(p))
+        return;
+    partition_collect(p);
+    put_checkpoint(p);
+}
+
+void partition_tick(struct partition *p, int64_t now_ms) {
+    p->now_ms = now_ms;
+    chain_tick(p->chain, now_ms);
+    if (p->status != PARTITION_RUNNING)
+        return;
+    size_t commits = commits_count(p->commits);
+    commits_tick(p->commits, now_ms);
+    if (commits_count(p->commits) != commits)
+        p->changes++;
+    partition_roll(p);
+    partition_collect(p);
+    count_failures(p);
+    if (p->status != PARTITION_RUNNING)
+        return;
+    if (p->rebuild)
+        tick_rebuild(p);
+    else if (chain_busy(p->chain))
+        return;
+    else if (p->stop != STOP_NOT)
+        tick_stop(p);
+    else
+        tick_run(p);
+}
+
+void partition_stop(struct partition *p, enum partition_stop how) {
+    if (p->stop == STOP_NOT)
+        p->barrier = false;
+    p->stop = how;
+}
+
+void partition_savepoint(struct partition *p) {
+    p->savepoint = true;
+}
