@@ -87,7 +87,7 @@ void directory_delete(struct directory *d, struct store_op *op) {
     char *path = directory_path(d, op->key);
     if (d->io->unlink(d->io, path) == 0)
         (void)directory_sync_parent(d, op->key, &op->error);
-    else if (!is_absent(errno))
+    else if (!is_absent(errno) && errno != EISDIR) /* a directory is no object */
         (void)directory_error(&op->error, errno, "remove", path);
     free(path);
 }
