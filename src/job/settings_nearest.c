@@ -2,6 +2,7 @@
  * or a swap of neighbours costs 1). */
 #include "job/settings_table.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { WORD_MAX = 80, KEYS_MAX = 128 };
@@ -56,10 +57,19 @@ const char *nearest_word(const char *word, const char *const *words, size_t n) {
     return best;
 }
 
+/* A section's name may be what is misspelt: "windwo: {size: 1m}". */
+static const char *const sections[] = {
+    "kafka", "kafka.properties", "event", "window", "output", "checkpoint", "restart",
+    "s3",    "memory",           "http",  "log"};
+enum { N_SECTIONS = sizeof sections / sizeof *sections };
+
 const char *nearest_key(const char *key) {
     const char *keys[KEYS_MAX];
     size_t n = 0;
-    for (; n < settings_rows && n < KEYS_MAX; n++)
+    assert(settings_rows + N_SECTIONS <= KEYS_MAX);
+    for (; n < settings_rows; n++)
         keys[n] = settings_table[n].key;
+    for (size_t i = 0; i < N_SECTIONS; i++)
+        keys[n++] = sections[i];
     return nearest_word(key, keys, n);
 }

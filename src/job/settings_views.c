@@ -16,7 +16,7 @@ bool setting_property_is_secret(const char *name) {
     static const char *const parts[] = {
         "password", "secret", "key.pem", "jaas", "sasl.oauthbearer.config", "ssl_key"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strstr(name, parts[i]))
+        if (strcasestr(name, parts[i]))
             return true;
     return false;
 }

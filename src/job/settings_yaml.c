@@ -92,6 +92,13 @@ static int add(struct walk *w, yaml_mark_t at, const char *value) {
     return rc;
 }
 
+static bool is_number(const yaml_event_t *event) {
+    if (event->type != YAML_SCALAR_EVENT)
+        return false;
+    const char *text = (const char *)event->data.scalar.value;
+    return *text && text[strspn(text, "0123456789")] == '\0';
+}
+
 /* "[0, 2]" as "0,2", for the one setting that is a list. */
 static int add_list(struct walk *w, yaml_mark_t at) {
     if (strcmp(w->path, "kafka.assignment") != 0)
@@ -106,7 +113,7 @@ static int add_list(struct walk *w, yaml_mark_t at) {
             break;
         }
         end = event.type == YAML_SEQUENCE_END_EVENT;
-        if (!end && event.type != YAML_SCALAR_EVENT)
+        if (!end && !is_number(&event))
             rc = refuse(w, event.start_mark, "kafka.assignment lists numbers only");
         else if (!end && buffer_printf(&list, "%s%s", first ? "" : ",",
                                        (const char *)event.data.scalar.value) != 0)

@@ -1,0 +1,86 @@
+#include "job/ingest.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static int fail(struct ingest *in) {
+    in->state = INGEST_FAILED;
+    return -1;
+}
+
+static void write_event(struct ingest *in, const struct event *ev, const struct placement *at,
+                        int64_t offset) {
+    char *line = file_reserve(at->file, ev->line_max);
+    size_t len = event_write_line(in->parser, at->window_start, at->window_end, line);
+    file_appended(at->file, len, offset, at->max_ts_before);
+    in->stats.bytes_out += len;
+}
+
+static int write_rejected(struct ingest *in, const struct record *r, const struct event *ev,
+                          const struct placement *at) {
+    buffer_reset(in->line);
+    if (event_rejected_line(r, in->topic, in->partition->cfg.id, ev->reason, ev->detail,
+                            in->line) != 0) {
+        (void)error_set(&in->error, ERR_LIMIT,
+                        "partition %d, offset %" PRId64 ": a rejected record of %zu bytes needs a "
+                        "line of more than %zu bytes",
+                        in->partition->cfg.id, r->offset, r->value_len, in->line->max);
+        return fail(in);
+    }
+    char *line = file_reserve(at->file, in->line->len);
+    memcpy(line, in->line->data, in->line->len);
+    file_appended(at->file, in->line->len, r->offset, at->max_ts_before);
+    in->stats.bytes_out += in->line->len;
+    return 0;
+}
+
+static int on_record(void *ctx, const struct record *r) {
+    struct ingest *in = ctx;
+    struct partition *p = in->partition;
+    if (r->offset >= in->end_offset) {
+        in->state = INGEST_END_REACHED;
+        return 1;
+    }
+    struct event ev;
+    event_parse(in->parser, r, &ev);
+    enum record_kind kind = ev.null ? RECORD_NULL : ev.reason ? RECORD_REJECTED : RECORD_EVENT;
+    struct placement at;
+    if (partition_place(p, r->offset, kind, ev.timestamp, &at, &in->error) != 0)
+        return fail(in);
+    in->stats.records++;
+    in->stats.bytes_in += r->value_len;
+    in->stats.key_mismatches += ev.key_mismatch;
+    if (kind == RECORD_REJECTED) {
+        in->stats.rejected[ev.reason]++;
+        if (at.file && write_rejected(in, r, &ev, &at) != 0)
+            return -1;
+    } else if (at.file) {
+        write_event(in, &ev, &at, r->offset);
+    }
+    if (partition_advance(p, r->offset, record_crc32c(r), &in->error) != 0)
+        return fail(in);
+    return 0;
+}
+
+static int on_eof(void *ctx, int64_t offset) {
+    struct ingest *in = ctx;
+    if (offset > in->end_offset)
+        offset = in->end_offset;
+    if (partition_eof(in->partition, offset, &in->error) != 0)
+        return fail(in);
+    if (offset >= in->end_offset)
+        in->state = INGEST_END_REACHED;
+    return 0;
+}
+
+static int on_error(void *ctx, int64_t offset, const struct error *e) {
+    struct ingest *in = ctx;
+    in->error = *e;
+    in->error_offset = offset;
+    in->state = INGEST_MESSAGE_ERROR;
+    return -1;
+}
+
+struct source_sink ingest_sink(struct ingest *in) {
+    return (struct source_sink){.ctx = in, .record = on_record, .eof = on_eof, .error = on_error};
+}
