@@ -1,0 +1,93 @@
+#include "event/json_string.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "event/utf8.h"
+
+static unsigned hex_value(char c) {
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
+}
+
+static unsigned hex4(const char *p) {
+    return hex_value(p[0]) << 12 | hex_value(p[1]) << 8 | hex_value(p[2]) << 4 | hex_value(p[3]);
+}
+
+/* The \uXXXX at text + *at, together with a second one where both are a surrogate pair. */
+static unsigned unicode_escape(const char *text, size_t len, size_t *at) {
+    unsigned code = hex4(text + *at + 2);
+    *at += 6;
+    if (code < 0xd800 || code > 0xdbff || len - *at < 6 || text[*at] != '\\' ||
+        text[*at + 1] != 'u')
+        return code;
+    unsigned low = hex4(text + *at + 2);
+    if (low < 0xdc00 || low > 0xdfff)
+        return code;
+    *at += 6;
+    return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+}
+
+size_t json_unescape_next(const char *text, size_t len, size_t *at, char *dst) {
+    if (text[*at] != '\\') {
+        dst[0] = text[(*at)++];
+        return 1;
+    }
+    char c = text[*at + 1];
+    if (c == 'u')
+        return utf8_encode(unicode_escape(text, len, at), dst);
+    static const char from[] = "bfnrt";
+    static const char to[] = "\b\f\n\r\t";
+    const char *p = strchr(from, c);
+    dst[0] = p ? to[p - from] : c; /* '"', '\\' and '/' mean themselves */
+    *at += 2;
+    return 1;
+}
+
+bool json_string_equals(const char *text, size_t len, const char *want, size_t want_len) {
+    size_t done = 0;
+    for (size_t at = 0; at < len;) {
+        char bytes[4];
+        size_t n = json_unescape_next(text, len, &at, bytes);
+        if (n > want_len - done || memcmp(bytes, want + done, n) != 0)
+            return false;
+        done += n;
+    }
+    return done == want_len;
+}
+
+size_t json_unescape(const char *text, size_t len, char *dst, size_t max) {
+    size_t done = 0;
+    for (size_t at = 0; at < len;) {
+        char bytes[4];
+        size_t n = json_unescape_next(text, len, &at, bytes);
+        if (n <= max && done <= max - n)
+            memcpy(dst + done, bytes, n);
+        done += n;
+    }
+    return done;
+}
+
+static int append_escaped(struct buffer *out, unsigned char c) {
+    static const char from[] = "\"\\\b\f\n\r\t";
+    static const char to[] = "\"\\bfnrt";
+    const char *p = c ? strchr(from, c) : NULL;
+    if (p)
+        return buffer_append(out, (char[]){'\\', to[p - from]}, 2);
+    return buffer_printf(out, "\\u%04x", c);
+}
+
+int json_append_string(struct buffer *out, const char *raw, size_t len) {
+    if (buffer_append(out, "\"", 1) != 0)
+        return -1;
+    size_t run = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)raw[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        if (buffer_append(out, raw + run, i - run) != 0 || append_escaped(out, c) != 0)
+            return -1;
+        run = i + 1;
+    }
+    return buffer_append(out, raw + run, len - run) != 0 || buffer_append(out, "\"", 1) != 0 ? -1
+                                                                                             : 0;
+}
