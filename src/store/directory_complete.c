@@ -82,23 +82,17 @@ static int link_upload(struct directory *d, const struct upload *u, const struct
     return rc;
 }
 
-static void complete_own(struct directory *d, struct store_op *op) {
-    struct upload *u = directory_upload_use(d, op->upload, op->key, &op->error);
-    if (!u || check_size(d, u, op->bytes, &op->error) || directory_upload_sync(d, u, &op->error))
-        return;
-    struct error e;
-    error_clear(&e);
-    if (link_upload(d, u, op, &e)) {
+static int complete_own(struct directory *d, const struct store_op *op, struct error *e) {
+    struct upload *u = directory_upload_use(d, op->upload, op->key, e);
+    if (!u || check_size(d, u, op->bytes, e) || directory_upload_sync(d, u, e))
+        return -1;
+    if (link_upload(d, u, op, e)) {
         struct stat st;
-        if (e.code == ERR_IO && d->io->stat(d->io, u->path, &st) && errno == ENOENT)
-            (void)error_set(&e, ERR_NO_SUCH_UPLOAD, "%.400s does not exist any more", u->path);
-        op->error = e;
-        return;
+        if (e->code == ERR_IO && d->io->stat(d->io, u->path, &st) && errno == ENOENT)
+            (void)error_set(e, ERR_NO_SUCH_UPLOAD, "%.400s does not exist any more", u->path);
+        return -1;
     }
-    if (directory_sync_parent(d, op->key, &op->error))
-        return;
-    directory_remove_leftover(d, u->path);
-    directory_upload_drop(d, u);
+    return directory_sync_parent(d, op->key, e);
 }
 
 /* ---- An upload of another claim ----------------------------------------------------------------- */
@@ -180,41 +174,30 @@ static int copy_to_key(struct directory *d, const char *from_path, const struct 
     return rc;
 }
 
-/* 0: the key has its bytes, durably. */
-static int appear(struct directory *d, const char *from_path, const struct store_op *op,
+static int complete_inherited(struct directory *d, const char *from_path, const struct store_op *op,
+                              struct error *e) {
+    if (check_listed(op, e))
+        return -1;
+    if (copy_to_key(d, from_path, op, e) == 0)
+        return 0;
+    if (e->code != ERR_EXISTS)
+        return -1;
+    error_clear(e); /* another process was quicker, perhaps with the same bytes */
+    return must_exist(d, op, e);
+}
+
+/* ---- Either ------------------------------------------------------------------------------------- */
+
+/* 0: the key has its bytes, durably. own: this process created the upload and nobody inherited it;
+ * one of ours that was completed before is unknown by now, and its repeat finds the key. */
+static int appear(struct directory *d, const char *from_path, bool own, const struct store_op *op,
                   struct error *e) {
     int there = existing(d, op, e);
     if (there < 0)
         return -1;
-    if (there == 0) {
-        if (check_listed(op, e))
-            return -1;
-        if (copy_to_key(d, from_path, op, e) == 0)
-            return 0;
-        if (e->code != ERR_EXISTS)
-            return -1;
-        error_clear(e); /* another process was quicker, perhaps with the same bytes */
-        if (must_exist(d, op, e))
-            return -1;
-    }
-    return make_durable(d, op->key, e);
-}
-
-static void complete_inherited(struct directory *d, struct store_op *op) {
-    struct upload *u = directory_upload_find(d, op->upload, op->key);
-    if (u && u->untrusted) {
-        (void)directory_upload_use(d, op->upload, op->key, &op->error); /* says why */
-        return;
-    }
-    char *name = directory_upload_name(op->upload, op->key);
-    char *path = directory_path(d, name);
-    if (appear(d, path, op, &op->error) == 0) {
-        directory_remove_leftover(d, path);
-        if (u)
-            directory_upload_drop(d, u);
-    }
-    free(path);
-    free(name);
+    if (there)
+        return make_durable(d, op->key, e);
+    return own ? complete_own(d, op, e) : complete_inherited(d, from_path, op, e);
 }
 
 /* An id comes from a checkpoint and becomes part of a path. */
@@ -225,11 +208,23 @@ static bool is_upload_id(const char *id) {
 void directory_complete(struct directory *d, struct store_op *op) {
     if (directory_check_key(op->key, &op->error) || directory_check_trusted(d, &op->error))
         return;
-    if (!is_upload_id(op->upload))
+    if (!is_upload_id(op->upload)) {
         (void)error_set(&op->error, ERR_NO_SUCH_UPLOAD, "'%.100s' is no upload of a directory",
                         op->upload);
-    else if (!op->inherited && directory_upload_find(d, op->upload, op->key))
-        complete_own(d, op);
-    else /* of another claim, or ours and completed before: a repeat */
-        complete_inherited(d, op);
+        return;
+    }
+    struct upload *u = directory_upload_find(d, op->upload, op->key);
+    if (u && u->untrusted) {
+        (void)directory_upload_use(d, op->upload, op->key, &op->error); /* says why */
+        return;
+    }
+    char *name = directory_upload_name(op->upload, op->key);
+    char *path = directory_path(d, name);
+    if (appear(d, path, u && !op->inherited, op, &op->error) == 0) {
+        directory_remove_leftover(d, path);
+        if (u)
+            directory_upload_drop(d, u);
+    }
+    free(path);
+    free(name);
 }

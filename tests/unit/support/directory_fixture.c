@@ -215,16 +215,10 @@ void truncate_file(const struct directory_fixture *f, const char *relative, long
     free(path);
 }
 
-char *upload_file(const struct directory_fixture *f, const struct test_upload *u) {
-    (void)f;
-    char *name = xasprintf(".uploads/%s-%s", u->id, u->key);
-    char *key = name + strlen(".uploads/") + strlen(u->id) + 1;
-    for (char *slash; (slash = strchr(key, '/'));) {
-        *slash = '\0';
-        char *longer = xasprintf("%s%%2F%s", name, slash + 1);
-        key = longer + (slash - name) + 3;
-        free(name);
-        name = longer;
-    }
+char *upload_file(const struct test_upload *u) {
+    char *name = xmalloc(64 + sizeof u->id + 3 * strlen(u->key));
+    int n = sprintf(name, ".uploads/%s-", u->id);
+    for (const char *k = u->key; *k; k++)
+        n += sprintf(name + n, *k == '/' || *k == '%' ? "%%%02X" : "%c", *k);
     return name;
 }

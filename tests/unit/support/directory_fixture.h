@@ -84,6 +84,6 @@ size_t count_files(const struct directory_fixture *f, const char *relative, cons
 void append_file(const struct directory_fixture *f, const char *relative, const char *text);
 void truncate_file(const struct directory_fixture *f, const char *relative, long size);
 /* The upload's file, relative, malloc'd. */
-char *upload_file(const struct directory_fixture *f, const struct test_upload *u);
+char *upload_file(const struct test_upload *u);
 
 #endif

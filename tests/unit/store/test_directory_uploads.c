@@ -1,0 +1,381 @@
+/* Uploads of the directory store: nothing is visible before Complete, which may be repeated, taken
+ * over by another process, and meet a former owner that is still writing (rules 8 and 11). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "support/directory_fixture.h"
+
+#define KEY "dt=2024-10-22/hour=21/a%b.jsonl"
+
+static struct directory_fixture f;
+static struct test_upload u;
+static char out[4096];
+
+static int set_up(void **state) {
+    (void)state;
+    directory_fixture_open(&f);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    directory_fixture_close(&f);
+    return 0;
+}
+
+/* An upload with two synced parts, "hello " and "world\n". */
+static void upload_hello(struct store *s) {
+    assert_int_equal(try_create(s, &u, KEY), ERR_NONE);
+    assert_int_equal(try_part(s, &u, "hello "), ERR_NONE);
+    assert_int_equal(try_part(s, &u, "world\n"), ERR_NONE);
+    assert_int_equal(try_sync(s, &u), ERR_NONE);
+}
+
+static void check_object(const char *want) {
+    assert_int_equal(try_get(f.store, KEY, out, sizeof out), ERR_NONE);
+    assert_string_equal(out, want);
+}
+
+static void check_nothing_left(void) {
+    assert_int_equal(count_files(&f, ".uploads", ""), 0);
+    assert_int_equal(count_files(&f, "", ".tmp-"), 0);
+}
+
+/* ---- An upload of this process ------------------------------------------------------------------ */
+
+static void test_complete_makes_it_visible(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    assert_int_equal(try_get(f.store, KEY, out, sizeof out), ERR_NOT_FOUND);
+    assert_int_equal(try_list(f.store, "", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, "");
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NONE);
+    check_object("hello world\n");
+    check_nothing_left();
+}
+
+static void test_complete_syncs_what_is_not(void **state) {
+    (void)state;
+    assert_int_equal(try_create(f.store, &u, KEY), ERR_NONE);
+    assert_int_equal(try_part(f.store, &u, "x"), ERR_NONE);
+    assert_int_equal(f.io.calls[CALL_FDATASYNC], 0);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NONE);
+    assert_int_equal(f.io.calls[CALL_FDATASYNC], 1);
+}
+
+static void test_sync_is_done_once(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    assert_int_equal(try_sync(f.store, &u), ERR_NONE);
+    assert_int_equal(f.io.calls[CALL_FDATASYNC], 1);
+}
+
+static void test_a_repeat_succeeds(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(try_complete(f.store, &u, i == 2), ERR_NONE);
+    check_object("hello world\n");
+}
+
+static void test_a_key_with_other_bytes_is_not_replaced(void **state) {
+    (void)state;
+    assert_int_equal(try_put(f.store, KEY, "other"), ERR_NONE);
+    upload_hello(f.store);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_EXISTS);
+    assert_int_equal(try_complete(f.store, &u, true), ERR_EXISTS);
+    assert_non_null(strstr(said, "exists with 5 bytes instead of 12"));
+    check_object("other");
+    assert_int_equal(count_files(&f, ".uploads", ""), 1);
+}
+
+static void test_a_part_may_be_sent_again(void **state) {
+    (void)state;
+    assert_int_equal(try_create(f.store, &u, KEY), ERR_NONE);
+    assert_int_equal(try_part(f.store, &u, "hello "), ERR_NONE);
+    u.n_parts = 0;
+    u.bytes = 0;
+    assert_int_equal(try_part(f.store, &u, "hello "), ERR_NONE);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NONE);
+    check_object("hello ");
+}
+
+static void test_a_file_of_another_size_is_not_completed(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    char *file = upload_file(&u);
+    append_file(&f, file, "!");
+    assert_int_equal(try_complete(f.store, &u, false), ERR_INTERNAL);
+    truncate_file(&f, file, 11);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_INVALID_PART);
+    free(file);
+    assert_int_equal(try_get(f.store, KEY, out, sizeof out), ERR_NOT_FOUND);
+}
+
+static void test_an_upload_that_somebody_removed(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    char *file = upload_file(&u);
+    char *path = xasprintf("%s/%s", f.root, file);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    free(file);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(try_complete(f.store, &u, true), ERR_NO_SUCH_UPLOAD);
+}
+
+static void test_an_unknown_upload(void **state) {
+    (void)state;
+    u = (struct test_upload){.key = KEY, .id = "0123456789abcdef"};
+    assert_int_equal(try_part(f.store, &u, "x"), ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(try_sync(f.store, &u), ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(try_complete(f.store, &u, true), ERR_NO_SUCH_UPLOAD);
+    (void)snprintf(u.id, sizeof u.id, "%s", "../../etc/passwd");
+    assert_int_equal(try_complete(f.store, &u, true), ERR_NO_SUCH_UPLOAD);
+}
+
+static void test_an_upload_belongs_to_its_key(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    u.key = "another";
+    assert_int_equal(try_part(f.store, &u, "x"), ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(try_complete(f.store, &u, true), ERR_NO_SUCH_UPLOAD);
+}
+
+static void test_more_uploads_than_files_kept_open(void **state) {
+    (void)state;
+    enum { MANY = 300 };
+    static struct test_upload many[MANY];
+    static char keys[MANY][32];
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "many/%03d", i);
+        assert_int_equal(try_create(f.store, &many[i], keys[i]), ERR_NONE);
+        assert_int_equal(try_part(f.store, &many[i], "one "), ERR_NONE);
+    }
+    assert_in_range(f.io.calls[CALL_FDATASYNC], MANY - 128, MANY); /* those that were closed */
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(try_part(f.store, &many[i], "two"), ERR_NONE);
+        assert_int_equal(try_complete(f.store, &many[i], false), ERR_NONE);
+        assert_int_equal(try_get(f.store, keys[i], out, sizeof out), ERR_NONE);
+        assert_string_equal(out, "one two");
+    }
+    check_nothing_left();
+}
+
+/* ---- An upload of another claim ----------------------------------------------------------------- */
+
+static void test_an_inherited_upload_is_completed_by_copy(void **state) {
+    (void)state;
+    struct store *heir = directory_fixture_other(&f);
+    upload_hello(f.store);
+    assert_int_equal(try_complete(heir, &u, true), ERR_NONE);
+    check_object("hello world\n");
+    check_nothing_left();
+    assert_int_equal(try_complete(heir, &u, true), ERR_NONE);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NONE); /* the former owner's repeat */
+    store_free(heir);
+}
+
+static void test_only_the_listed_bytes_are_inherited(void **state) {
+    (void)state;
+    struct store *heir = directory_fixture_other(&f);
+    upload_hello(f.store);
+    struct test_upload listed = u;
+    assert_int_equal(try_part(f.store, &u, "not listed"), ERR_NONE);
+    assert_int_equal(try_complete(heir, &listed, true), ERR_NONE);
+    check_object("hello world\n");
+    store_free(heir);
+}
+
+/* The former owner does not know yet that it lost: what it appends must not reach the object. */
+static void test_a_zombie_appends_to_its_own_inode_only(void **state) {
+    (void)state;
+    struct store *heir = directory_fixture_other(&f);
+    upload_hello(f.store);
+    struct test_upload listed = u;
+    assert_int_equal(try_complete(heir, &listed, true), ERR_NONE);
+    assert_int_equal(try_part(f.store, &u, "late"), ERR_NONE);
+    (void)try_sync(f.store, &u);
+    check_object("hello world\n");
+    assert_int_equal(try_complete(f.store, &u, false), ERR_EXISTS);
+    check_object("hello world\n");
+    store_free(heir);
+}
+
+static void *append_parts(void *arg) {
+    struct test_upload zombie = *(struct test_upload *)arg;
+    for (int i = 0; i < 200 && zombie.n_parts < 8; i++) {
+        if (try_part(f.store, &zombie, "zombie") == ERR_NONE)
+            zombie.n_parts--; /* appends for ever */
+    }
+    return NULL;
+}
+
+static void test_a_zombie_appends_during_completion(void **state) {
+    (void)state;
+    struct store *heir = directory_fixture_other(&f);
+    upload_hello(f.store);
+    pthread_t thread;
+    struct store_op complete = {.kind = STORE_UPLOAD_COMPLETE,
+                                .key = KEY,
+                                .upload = u.id,
+                                .parts = u.parts,
+                                .n_parts = u.n_parts,
+                                .bytes = u.bytes,
+                                .inherited = true};
+    assert_int_equal(pthread_create(&thread, NULL, append_parts, &u), 0);
+    (void)usleep(1000);
+    int rc = store_call(heir, &complete);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(rc, 0);
+    store_op_clear(&complete);
+    check_object("hello world\n");
+    store_free(heir);
+}
+
+static void test_a_shorter_file_is_an_invalid_part(void **state) {
+    (void)state;
+    struct store *heir = directory_fixture_other(&f);
+    upload_hello(f.store);
+    char *file = upload_file(&u);
+    truncate_file(&f, file, 11);
+    free(file);
+    assert_int_equal(try_complete(heir, &u, true), ERR_INVALID_PART);
+    assert_int_equal(try_get(f.store, KEY, out, sizeof out), ERR_NOT_FOUND);
+    store_free(heir);
+}
+
+static void test_changed_bytes_are_corrupt(void **state) {
+    (void)state;
+    struct store *heir = directory_fixture_other(&f);
+    upload_hello(f.store);
+    char *file = upload_file(&u);
+    truncate_file(&f, file, 11);
+    append_file(&f, file, "?");
+    assert_int_equal(try_complete(heir, &u, true), ERR_CORRUPT);
+    assert_non_null(strstr(said, file));
+    assert_non_null(strstr(said, "part 2"));
+    assert_int_equal(try_get(f.store, KEY, out, sizeof out), ERR_NOT_FOUND);
+    assert_int_equal(count_files(&f, "", ".tmp-"), 0);
+    assert_int_equal(count_files(&f, ".uploads", ""), 1);
+    free(file);
+    store_free(heir);
+}
+
+static void test_parts_that_do_not_add_up(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    u.n_parts = 1;
+    assert_int_equal(try_complete(f.store, &u, true), ERR_INTERNAL);
+}
+
+/* A claim of the same process after a lost one: its fd is known, yet the bytes are frozen. */
+static void test_inheriting_from_oneself(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    struct test_upload listed = u;
+    assert_int_equal(try_part(f.store, &u, "more"), ERR_NONE);
+    assert_int_equal(try_complete(f.store, &listed, true), ERR_NONE);
+    check_object("hello world\n");
+    check_nothing_left();
+    assert_int_equal(try_part(f.store, &u, "late"), ERR_NO_SUCH_UPLOAD);
+}
+
+/* ---- Uploads for gc ----------------------------------------------------------------------------- */
+
+static void test_uploads_are_listed_with_their_keys(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    char *want = xasprintf("%s=%s", KEY, u.id);
+    assert_int_equal(try_list_uploads(f.store, "", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, want);
+    assert_int_equal(try_list_uploads(f.store, "dt=2024-10-22/h", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, want);
+    assert_int_equal(try_list_uploads(f.store, "dt=2025", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, "");
+    free(want);
+}
+
+static void test_an_aborted_upload_is_gone(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(try_abort(f.store, u.key, u.id), ERR_NONE);
+    assert_int_equal(try_list_uploads(f.store, "", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, "");
+    assert_int_equal(try_part(f.store, &u, "x"), ERR_NO_SUCH_UPLOAD);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NO_SUCH_UPLOAD);
+}
+
+static void test_leftovers_are_listed_and_aborted(void **state) {
+    (void)state;
+#define LEFTOVER "dt=1/.tmp-0123456789abcdef"
+    assert_int_equal(try_put(f.store, "dt=1/k", "x"), ERR_NONE);
+    append_file(&f, LEFTOVER, "half");
+    append_file(&f, "dt=1/.somebody-elses", "");
+    assert_int_equal(try_list_uploads(f.store, "", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, LEFTOVER "=" LEFTOVER);
+    assert_int_equal(try_abort(f.store, LEFTOVER, LEFTOVER), ERR_NONE);
+    assert_int_equal(count_files(&f, "", ".tmp-"), 0);
+    assert_int_equal(try_list(f.store, "", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, "dt=1/k");
+}
+
+static void test_abort_stays_below_the_root(void **state) {
+    (void)state;
+    const char *const bad[] = {"../.tmp-x", "a/../../.tmp-x", "/tmp/.tmp-x", "../../x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(try_abort(f.store, "k", bad[i]), ERR_USAGE);
+    assert_int_equal(try_abort(f.store, "k", "unknown"), ERR_NONE);
+}
+
+static void test_closing_keeps_uploads(void **state) {
+    (void)state;
+    struct store *other = directory_fixture_other(&f);
+    upload_hello(other);
+    store_free(other);
+    assert_int_equal(try_complete(f.store, &u, true), ERR_NONE);
+    check_object("hello world\n");
+}
+
+#define upload_test(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        upload_test(test_complete_makes_it_visible),
+        upload_test(test_complete_syncs_what_is_not),
+        upload_test(test_sync_is_done_once),
+        upload_test(test_a_repeat_succeeds),
+        upload_test(test_a_key_with_other_bytes_is_not_replaced),
+        upload_test(test_a_part_may_be_sent_again),
+        upload_test(test_a_file_of_another_size_is_not_completed),
+        upload_test(test_an_upload_that_somebody_removed),
+        upload_test(test_an_unknown_upload),
+        upload_test(test_an_upload_belongs_to_its_key),
+        upload_test(test_more_uploads_than_files_kept_open),
+        upload_test(test_an_inherited_upload_is_completed_by_copy),
+        upload_test(test_only_the_listed_bytes_are_inherited),
+        upload_test(test_a_zombie_appends_to_its_own_inode_only),
+        upload_test(test_a_zombie_appends_during_completion),
+        upload_test(test_a_shorter_file_is_an_invalid_part),
+        upload_test(test_changed_bytes_are_corrupt),
+        upload_test(test_parts_that_do_not_add_up),
+        upload_test(test_inheriting_from_oneself),
+        upload_test(test_uploads_are_listed_with_their_keys),
+        upload_test(test_an_aborted_upload_is_gone),
+        upload_test(test_leftovers_are_listed_and_aborted),
+        upload_test(test_abort_stays_below_the_root),
+        upload_test(test_closing_keeps_uploads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
