@@ -19,12 +19,15 @@ minio             one S3 for the session, harness/minio.py: buckets, listing, aw
 tidemark          runs the program, harness/tidemark.py: run(...), start(...); ends what is left.
 directory_output  an empty directory for output.path and a reader of it, harness/output.py.
 bucket_output     the same with a new bucket.
+store             harness/job.py: a directory, then S3; a test that takes it runs twice.
+job               job(topic, {...}) makes a Job on that store, which runs and is compared.
 
 Environment: TIDEMARK_BIN is the binary under test (build/tidemark). scripts/test e2e runs them with
 what scripts/setup installed; PYTEST_ARGS="-k name -x" picks tests.
 """
 
 import pytest
+from harness.job import Job, Store
 from harness.kafka import Kafka
 from harness.minio import Minio
 from harness.output import BucketOutput, DirectoryOutput
@@ -78,3 +81,29 @@ def directory_output(tmp_path):
 @pytest.fixture
 def bucket_output(minio):
     return BucketOutput(minio, minio.new_bucket(), "events/")
+
+
+@pytest.fixture
+def directory_store(tmp_path):
+    return Store.directory(tmp_path / "store")
+
+
+@pytest.fixture
+def minio_store(minio):
+    return Store.bucket(minio)
+
+
+@pytest.fixture(params=["directory", "minio"])
+def store(request):
+    return request.getfixturevalue(f"{request.param}_store")
+
+
+@pytest.fixture
+def make_job(kafka, tidemark):
+    """make_job(store, topic, {...}), for tests that choose the store themselves."""
+    return lambda store, topic, settings=None: Job(kafka, tidemark, store, topic, settings)
+
+
+@pytest.fixture
+def job(make_job, store):
+    return lambda topic, settings=None: make_job(store, topic, settings)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import stat
 from pathlib import Path
 
 import zstandard
@@ -57,8 +58,14 @@ class DirectoryOutput(Output):
         found = {}
         for file in self.directory.rglob("*"):
             key = file.relative_to(self.directory).as_posix()
-            if file.is_file() and key.startswith(prefix):
-                found[key] = file.stat().st_size
+            if not key.startswith(prefix):
+                continue
+            try:
+                status = file.stat()
+            except FileNotFoundError:
+                continue  # a running job removed it meanwhile
+            if stat.S_ISREG(status.st_mode):
+                found[key] = status.st_size
         return found
 
     def read(self, key):
