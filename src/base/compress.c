@@ -22,10 +22,10 @@ struct compressor {
 enum { ZSTD_LEVEL = 1, GZIP_LEVEL = 1 };
 enum { GZIP_WRAPPER = 18, STORED_BLOCK = 65535, STORED_HEADER = 5, GZIP_SLACK = 64 };
 
-const char *compression_suffix(enum compression c) {
+const char *compression_suffix(enum compression kind) {
     static const char *const suffixes[] = {
         [COMPRESSION_NONE] = "", [COMPRESSION_GZIP] = ".gz", [COMPRESSION_ZSTD] = ".zst"};
-    return suffixes[c];
+    return suffixes[kind];
 }
 
 /* Both libraries fail only without memory, given a buffer of their own bound. */

@@ -9,14 +9,14 @@
 enum compression { COMPRESSION_NONE, COMPRESSION_GZIP, COMPRESSION_ZSTD };
 
 /* "", ".gz", ".zst" */
-const char *compression_suffix(enum compression c);
+const char *compression_suffix(enum compression kind);
 
 /* Level 1 of either: events of JSON shrink to a sixth at about 1 GB/s a core. Its memory is reused;
  * one thread at a time. */
 struct compressor;
 
 /* Not for COMPRESSION_NONE. */
-struct compressor *compressor_new(enum compression c);
+struct compressor *compressor_new(enum compression kind);
 void compressor_free(struct compressor *c);
 
 /* A new chunk, exactly as large as the frame that holds raw's bytes (raw->next is not looked at).

@@ -1,5 +1,6 @@
 /* Unfinished uploads of the directory store: files of .uploads/, appended to and synced by the process
  * that created them. Another process only copies from them (directory_complete.c). */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -73,10 +74,11 @@ int directory_upload_sync(struct directory *d, struct upload *u, struct error *e
  * to write it back would be reported to nobody afterwards. */
 static void limit_open(struct directory *d) {
     while (d->n_open >= OPEN_MAX_UPLOADS) {
-        struct upload *oldest = NULL;
+        struct upload *oldest = d->uploads;
         for (struct upload *u = d->uploads; u; u = u->next)
             if (u->fd >= 0)
                 oldest = u;
+        assert(oldest && oldest->fd >= 0);
         struct error e; /* its next use says so: it is untrusted then */
         (void)directory_upload_sync(d, oldest, &e);
         close_upload(d, oldest);

@@ -199,7 +199,8 @@ static void test_delete(void **state) {
         directory_fixture_open(&f);
         prepare_object();
         faulty_io_set(&f.io, ANY_CALL, nth, EIO);
-        check_error(delete (f.store), f.io.failed, EIO);
+        enum error_code code = try_delete(f.store, KEY);
+        check_error(code, f.io.failed, EIO);
         assert_int_equal(delete_again(f.store), ERR_NONE);
         directory_fixture_close(&f);
     }
