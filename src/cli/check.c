@@ -112,53 +112,78 @@ static void check_partitions(struct checks *c, struct source *source, int32_t co
                 return; /* so will be all the others */
             continue;
         }
-        passed("partition %" PRId32 ": offsets %" PRId64 " to %" PRId64 ", %" PRId64 " records", p,
-               start, end, end - start);
+        passed("partition %" PRId32 ": offsets %" PRId64 " to %" PRId64 ", up to %" PRId64
+               " records",
+               p, start, end, end - start);
         records += end - start;
     }
     if (unread == 0)
-        passed("partitions: %" PRId64 " records in all", records);
+        passed("partitions: up to %" PRId64 " records in all", records);
     for (size_t i = 0; i < a->n_partitions; i++)
         if (a->partitions[i] >= count)
             failed(c, "there is no such partition", "kafka.assignment: %" PRId32, a->partitions[i]);
 }
 
-static void check_topic(struct checks *c, struct source *source, const struct error *fatal) {
-    const char *topic = c->settings->kafka.topic;
-    int32_t count = 0;
-    struct error e = {0};
-    if (source->ops->partition_count(source, TIMEOUT_MS, &count, &e) != 0) {
-        failed(c, reason(source, fatal, &e), "topic %s", topic);
-        return;
-    }
-    if (source->ops->check_topic(source, TIMEOUT_MS, &e) != 0)
-        failed(c, e.text, "topic %s", topic);
-    else
-        passed("topic %s: %" PRId32 " partition%s", topic, count, count == 1 ? "" : "s");
-    check_partitions(c, source, count);
-}
-
-static void check_kafka(struct checks *c) {
+/* Its own consumer, which looks on without joining the group: partitions of a running job stay
+ * where they are. */
+static struct source *open_source(struct checks *c, struct error *fatal) {
     struct kafka_config cfg;
-    struct error e = {0}, fatal = {0};
+    struct error e = {0};
     struct source_handler handler = {
-        .ctx = &fatal, .assigned = on_assigned, .revoked = on_revoked, .failed = on_failed};
+        .ctx = fatal, .assigned = on_assigned, .revoked = on_revoked, .failed = on_failed};
     settings_kafka_config(c->settings, &cfg);
-    cfg.use_group = false; /* looking on must not move partitions of a running job */
+    cfg.use_group = false;
     cfg.all = true;
     struct source *source = rdkafka_source_new(&cfg, &handler, &e);
-    if (!source) {
+    if (!source)
         failed(c, e.text, "kafka");
-        return;
-    }
+    return source;
+}
+
+static bool check_cluster(struct checks *c) {
+    const char *servers = c->settings->kafka.bootstrap_servers;
     char cluster[CLUSTER_ID_MAX];
-    if (source->ops->cluster_id(source, TIMEOUT_MS, cluster, sizeof cluster, &e) != 0) {
-        failed(c, reason(source, &fatal, &e), "kafka %s", cfg.bootstrap_servers);
+    struct error e = {0}, fatal = {0};
+    struct source *source = open_source(c, &fatal);
+    if (!source)
+        return false;
+    int rc = source->ops->cluster_id(source, TIMEOUT_MS, cluster, sizeof cluster, &e);
+    if (rc == 0)
+        passed("kafka %s: cluster %s", servers, cluster);
+    else
+        failed(c, reason(source, &fatal, &e), "kafka %s", servers);
+    source->ops->free(source);
+    return rc == 0;
+}
+
+static void check_topic(struct checks *c) {
+    const char *topic = c->settings->kafka.topic;
+    int32_t count = 0;
+    struct error e = {0}, fatal = {0};
+    struct source *source = open_source(c, &fatal);
+    if (!source)
+        return;
+    if (source->ops->partition_count(source, TIMEOUT_MS, &count, &e) != 0) {
+        failed(c, reason(source, &fatal, &e), "topic %s", topic);
     } else {
-        passed("kafka %s: cluster %s", cfg.bootstrap_servers, cluster);
-        check_topic(c, source, &fatal);
+        if (source->ops->check_topic(source, TIMEOUT_MS, &e) != 0)
+            failed(c, e.text, "topic %s", topic);
+        else
+            passed("topic %s: %" PRId32 " partition%s", topic, count, count == 1 ? "" : "s");
+        check_partitions(c, source, count);
     }
     source->ops->free(source);
+}
+
+/* In two steps: while nobody knows whether a broker answers at all, the client's warnings would
+ * only say the same as our own line, five times. Later ones may tell more. */
+static void check_kafka(struct checks *c) {
+    const struct settings_log *log = &c->settings->log;
+    log_init(log->format, log->level == LOG_DEBUG ? LOG_DEBUG : LOG_ERROR);
+    bool reachable = check_cluster(c);
+    log_init(log->format, log->level);
+    if (reachable)
+        check_topic(c);
 }
 
 /* ---- Stores -------------------------------------------------------------------------------- */

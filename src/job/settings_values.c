@@ -65,8 +65,10 @@ int parse_duration(const char *text, int64_t *ms) {
     do {
         uint64_t n;
         p = read_digits(p, &n);
-        int unit = p ? read_duration_unit(&p) : -1;
-        if (unit <= last) /* none, or not a smaller one than before */
+        if (!p)
+            return -1;
+        int unit = read_duration_unit(&p);
+        if (unit < 0 || unit <= last) /* not a smaller one than before */
             return -1;
         if (n > ((uint64_t)INT64_MAX - sum) / durations[unit].factor)
             return -1;

@@ -1,6 +1,8 @@
 /* The table itself, and what is printed from it. */
 #include "job/test_settings_fixture.h"
 
+#include <inttypes.h>
+
 static void every_row_is_whole(void **state) {
     (void)state;
     for (size_t i = 0; i < settings_rows; i++) {
@@ -60,9 +62,9 @@ static void bounds_are_inside(void **state) {
             continue;
         const char *unit = row->kind == SETTING_COUNT ? "" : units[row->kind];
         for (int64_t beyond = 0; beyond < 2; beyond++) {
-            (void)snprintf(text, sizeof text, "%lld%s", (long long)(row->max + beyond), unit);
+            (void)snprintf(text, sizeof text, "%" PRId64 "%s", row->max + beyond, unit);
             assert_int_equal(setting_parse(row, text, &s, why), beyond ? -1 : 0);
-            (void)snprintf(text, sizeof text, "%lld%s", (long long)(row->min - beyond), unit);
+            (void)snprintf(text, sizeof text, "%" PRId64 "%s", row->min - beyond, unit);
             assert_int_equal(setting_parse(row, text, &s, why), beyond ? -1 : 0);
         }
     }

@@ -109,8 +109,9 @@ static void what_yaml_has_beyond(void **state) {
 static void deep_maps(void **state) {
     (void)state;
     char text[128] = "kafka.properties: ";
-    for (int i = 0; i < 16; i++)
-        strcat(text, "{a: ");
+    size_t n = strlen(text);
+    for (int i = 0; i < 16; i++, n += 4)
+        memcpy(text + n, "{a: ", 5);
     refuses(YAML(text), "job.yaml:1:80: maps are nested too deeply");
 }
 

@@ -1,0 +1,155 @@
+/* What is found out before the first record: who the cluster is, where partitions begin, where a
+ * bounded run ends, and whether the log is still the one that the checkpoint knows. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "event/instant.h"
+#include "job/worker_internal.h"
+
+enum { PATIENCE_MS = 10000 };
+
+int worker_identify(struct worker *w, struct error *e) {
+    const struct source_ops *ops = w->source->ops;
+    if (ops->cluster_id(w->source, PATIENCE_MS, w->cluster, sizeof w->cluster, e) != 0 ||
+        ops->check_topic(w->source, PATIENCE_MS, e) != 0)
+        return -1;
+    settings_hash(w->cfg.settings, w->settings_hash);
+    return 0;
+}
+
+static int resolve(struct worker *w, int32_t partition, int64_t *offset, struct error *e) {
+    const struct source_ops *ops = w->source->ops;
+    const struct settings_start *start = &w->cfg.settings->kafka.start;
+    int64_t low, end;
+    if (start->kind == START_TIME)
+        return ops->offset_for_time(w->source, partition, start->time_ms, PATIENCE_MS, offset, e);
+    if (ops->bounds(w->source, partition, PATIENCE_MS, &low, &end, e) != 0)
+        return -1;
+    *offset = start->kind == START_LATEST ? end : low;
+    return 0;
+}
+
+static void start_text(const struct settings_start *start, char dst[INSTANT_MAX + 1]) {
+    if (start->kind == START_TIME)
+        dst[instant_format(start->time_ms, dst)] = '\0';
+    else
+        (void)snprintf(dst, INSTANT_MAX + 1, "%s",
+                       start->kind == START_LATEST ? "latest" : "earliest");
+}
+
+static int first_start(struct worker *w, const char *prefix, struct error *e) {
+    const struct settings *s = w->cfg.settings;
+    char *manifests = xasprintf("_manifests/%s/%s/", s->name, s->kafka.topic);
+    int rc = start_refuse_leftovers(w->cfg.output, manifests, s->checkpoint.path, e);
+    free(manifests);
+    int32_t n = 0;
+    if (rc != 0 || w->source->ops->partition_count(w->source, PATIENCE_MS, &n, e) != 0)
+        return -1;
+    w->start.offset = xcalloc((size_t)n, sizeof *w->start.offset);
+    for (w->start.n = 0; w->start.n < n; w->start.n++)
+        if (resolve(w, w->start.n, &w->start.offset[w->start.n], e) != 0)
+            return -1;
+    char text[INSTANT_MAX + 1];
+    start_text(&s->kafka.start, text);
+    rc = start_put(w->cfg.checkpoints, prefix, w->cluster, s->kafka.topic, text, &w->start, e);
+    if (rc != 0 && e->code == ERR_EXISTS) { /* another process was quicker: its word counts */
+        bool found;
+        start_offsets_free(&w->start);
+        rc = start_read(w->cfg.checkpoints, prefix, w->cluster, s->kafka.topic, &w->start, &found,
+                        e);
+    } else if (rc == 0) {
+        log_info("first_start", "no checkpoints below %s%s: reading topic %s from %s",
+                 w->cfg.checkpoints->path, prefix, s->kafka.topic, text);
+    }
+    return rc;
+}
+
+/* Rule 4. */
+int worker_find_start(struct worker *w, struct error *e) {
+    const struct settings *s = w->cfg.settings;
+    char *prefix = xasprintf("%s/%s/", s->name, s->kafka.topic);
+    bool found;
+    int rc =
+        start_read(w->cfg.checkpoints, prefix, w->cluster, s->kafka.topic, &w->start, &found, e);
+    if (rc == 0 && !found)
+        rc = first_start(w, prefix, e);
+    free(prefix);
+    return rc;
+}
+
+int worker_find_bounds(struct worker *w, struct error *e) {
+    struct bounds *b = w->cfg.bounds;
+    if (!w->cfg.bounded || b->known)
+        return 0;
+    int32_t n = 0;
+    if (w->source->ops->partition_count(w->source, PATIENCE_MS, &n, e) != 0)
+        return -1;
+    b->end = xrealloc(b->end, (size_t)n * sizeof *b->end);
+    b->n = n;
+    for (int32_t i = 0; i < n; i++) {
+        int64_t low;
+        if (w->source->ops->bounds(w->source, i, PATIENCE_MS, &low, &b->end[i], e) != 0)
+            return -1;
+    }
+    b->known = true;
+    return 0;
+}
+
+/* Partitions that appear later start at their earliest offset. */
+int64_t worker_start_offset(const struct worker *w, int32_t partition, struct error *e) {
+    if (partition < w->start.n)
+        return w->start.offset[partition];
+    int64_t low, end;
+    if (w->source->ops->bounds(w->source, partition, PATIENCE_MS, &low, &end, e) != 0)
+        return -1;
+    return low;
+}
+
+static int recreated(const struct worker *w, const struct task *t, struct error *e,
+                     const char *what) {
+    return error_set(e, ERR_MISMATCH,
+                     "partition %" PRId32 " of topic %s: offset %" PRId64
+                     " %s: the topic was recreated or truncated since the checkpoint. Restore it, "
+                     "or give the job another name and output.path",
+                     t->id, w->cfg.settings->kafka.topic, t->partition->last_offset, what);
+}
+
+static int check_last(struct worker *w, struct task *t, int64_t low, struct error *e) {
+    const struct partition *p = t->partition;
+    if (!p->has_last || p->last_offset < low)
+        return 0;
+    enum source_peek what;
+    int64_t found;
+    uint32_t crc;
+    if (w->source->ops->peek(w->source, t->id, p->last_offset, PATIENCE_MS, &what, &found, &crc,
+                             e) != 0)
+        return -1;
+    if (what == SOURCE_PEEK_PAST_END)
+        return recreated(w, t, e, "lies behind the log's end");
+    if (what == SOURCE_PEEK_EOF || found != p->last_offset)
+        return recreated(w, t, e, "holds no record any more");
+    if (crc != p->last_crc32c)
+        return recreated(w, t, e, "holds another record than the one that was read");
+    return 0;
+}
+
+int worker_check_log(struct worker *w, struct task *t, struct error *e) {
+    int64_t low, end;
+    if (w->source->ops->bounds(w->source, t->id, PATIENCE_MS, &low, &end, e) != 0)
+        return -1;
+    t->log_end = end;
+    if (check_last(w, t, low, e) != 0)
+        return -1;
+    if (t->partition->base_next > end)
+        return error_set(e, ERR_MISMATCH,
+                         "partition %" PRId32 " of topic %s ends at offset %" PRId64
+                         ", but the checkpoint has read up to %" PRId64
+                         ": the topic was recreated or truncated. Restore it, or give the job "
+                         "another name and output.path",
+                         t->id, w->cfg.settings->kafka.topic, end, t->partition->base_next);
+    return partition_check_log_start(t->partition, low, e);
+}

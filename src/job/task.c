@@ -1,0 +1,346 @@
+/* One assigned partition from claim to end. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "job/worker_internal.h"
+
+enum {
+    LOSSES_MAX = 5,      /* in a row fail the job (rule 1) */
+    LOSS_DELAY_MS = 500, /* doubling, jittered */
+    HELD_MS = 60000,     /* a claim that stood so long ends a row of losses */
+    FETCH_MAX = 1000
+};
+
+struct task *task_new(struct worker *w, int32_t id) {
+    const struct settings *s = w->cfg.settings;
+    struct task *t = xcalloc(1, sizeof *t);
+    t->worker = w;
+    t->id = id;
+    t->log_end = -1;
+    t->chain_prefix = xasprintf("%s/%s/p%05" PRId32 "/", s->name, s->kafka.topic, id);
+    t->manifest_prefix = xasprintf("_manifests/%s", t->chain_prefix);
+    t->identity = (struct identity){.cluster = xstrdup(w->cluster),
+                                    .topic = xstrdup(s->kafka.topic),
+                                    .partition = id,
+                                    .output = xstrdup(s->output.path)};
+    memcpy(t->identity.settings, w->settings_hash, sizeof t->identity.settings);
+    return t;
+}
+
+void task_free(struct task *t) {
+    partition_free(t->partition);
+    identity_clear(&t->identity);
+    free(t->chain_prefix);
+    free(t->manifest_prefix);
+    free(t);
+}
+
+static void add_past(struct task *t) {
+    const struct partition_stats *s = &t->partition->stats;
+    for (int c = 0; c < CLASS_COUNT; c++)
+        t->past.events[c] += s->events[c];
+    t->past.files_published += s->files_published;
+    t->past.events_published += s->events_published;
+    t->past.bytes_published += s->bytes_published;
+    t->past.checkpoints += s->checkpoints;
+    t->past.checkpoint_failures += s->checkpoint_failures;
+}
+
+void task_drop(struct task *t) {
+    struct worker *w = t->worker;
+    if (!t->partition)
+        return;
+    add_past(t);
+    if (partition_idle(t->partition)) {
+        partition_free(t->partition);
+    } else {
+        array_reserve(&w->dying, &w->cap_dying, w->n_dying + 1, sizeof *w->dying);
+        w->dying[w->n_dying++] = t->partition;
+    }
+    t->partition = NULL;
+}
+
+static enum compression compression_of(enum output_compression c) {
+    return c == OUTPUT_GZIP   ? COMPRESSION_GZIP
+           : c == OUTPUT_ZSTD ? COMPRESSION_ZSTD
+                              : COMPRESSION_NONE;
+}
+
+static void set_rules(const struct settings *s, struct partition_config *c) {
+    c->rules = (struct window_rules){.size = s->window.size,
+                                     .offset = s->window.offset,
+                                     .out_of_orderness = s->window.out_of_orderness,
+                                     .allowed_lateness = s->window.allowed_lateness};
+    c->partition_by = s->output.partition_by;
+    c->suffix = compression_suffix(compression_of(s->output.compression));
+    c->idle_flush_ms = s->window.idle_flush;
+    c->max_file_age_ms = s->output.max_file_age;
+    c->max_file_size = s->output.max_file_size;
+    c->part_size = s->output.part_size;
+    c->emit_checkpoint = s->output.emit == EMIT_CHECKPOINT;
+    c->interval_ms = s->checkpoint.interval;
+    c->min_pause_ms = s->checkpoint.min_pause;
+    c->timeout_ms = s->checkpoint.timeout;
+    c->tolerable_failures = (int32_t)s->checkpoint.tolerable_failures;
+}
+
+static struct partition *make_partition(struct task *t) {
+    struct worker *w = t->worker;
+    struct partition_config c = {.id = t->id,
+                                 .allow_data_loss = w->cfg.allow_data_loss,
+                                 .output = w->cfg.output,
+                                 .budget = &w->budget,
+                                 .compressor = w->compressor,
+                                 .clock = w->cfg.clock,
+                                 .random = w->cfg.random,
+                                 .manifest_prefix = t->manifest_prefix,
+                                 .lost = w->cfg.lost};
+    set_rules(w->cfg.settings, &c);
+    uint64_t shared =
+        (uint64_t)w->cfg.settings->checkpoint.max_replay / (w->n_tasks ? w->n_tasks : 1);
+    c.max_replay = shared ? shared : 1;
+    c.chain = (struct chain_config){.store = w->cfg.checkpoints,
+                                    .prefix = t->chain_prefix,
+                                    .identity = &t->identity,
+                                    .host = w->cfg.host,
+                                    .version = TIDEMARK_VERSION,
+                                    .pid = w->cfg.pid,
+                                    .accept_changes = w->cfg.accept_changes,
+                                    .clock = w->cfg.clock,
+                                    .random = w->cfg.random};
+    return partition_new(&c);
+}
+
+static void claim(struct task *t) {
+    struct worker *w = t->worker;
+    struct error e;
+    int64_t start = worker_start_offset(w, t->id, &e);
+    if (start < 0) {
+        worker_fail(w, &e);
+        return;
+    }
+    t->partition = make_partition(t);
+    t->state = TASK_CLAIMING;
+    t->committed_number = 0;
+    struct ingest_stats stats = t->ingest.stats;
+    const struct bounds *b = w->cfg.bounds;
+    bool bounded = w->cfg.bounded && t->id < b->n;
+    t->ingest = (struct ingest){.partition = t->partition,
+                                .parser = w->parser,
+                                .line = &w->line,
+                                .topic = w->cfg.settings->kafka.topic,
+                                .end_offset = bounded ? b->end[t->id] : INT64_MAX,
+                                .stats = stats};
+    partition_claim(t->partition, start, w->now_ms);
+}
+
+static void wait_before_claim(struct task *t, int64_t delay_ms) {
+    task_drop(t);
+    t->state = TASK_WAITING;
+    t->due_ms = t->worker->now_ms + delay_ms;
+    t->worker->assignment_due = true; /* gives up this one's queue */
+}
+
+/* Rule 1: who lost drops the partition; if Kafka still assigns it, it claims again after a jittered
+ * delay; five losses in a row fail the job. */
+static void on_lost(struct task *t) {
+    struct worker *w = t->worker;
+    if (t->claimed_ms && w->now_ms - t->claimed_ms >= HELD_MS)
+        t->losses = 0;
+    t->losses++;
+    if (t->losses >= LOSSES_MAX) {
+        struct error e = t->partition->error;
+        (void)error_wrap(&e, "lost %d times in a row", LOSSES_MAX);
+        worker_fail(w, &e);
+        return;
+    }
+    int64_t delay = (int64_t)LOSS_DELAY_MS << t->losses;
+    delay += (int64_t)random_below(w->cfg.random, (uint64_t)delay);
+    log_warn("partition_lost",
+             "%s (loss %d in a row, %d fail the job); letting go, and claiming again in %" PRId64
+             " ms if Kafka still assigns it to this process",
+             t->partition->error.text, t->losses, LOSSES_MAX, delay);
+    wait_before_claim(t, delay);
+}
+
+/* Rules 9 and 12: a re-claim uses up a restart attempt, and the same cause twice fails the job. */
+static void reclaim(struct task *t, int64_t offset, const struct error *why) {
+    struct worker *w = t->worker;
+    struct error e = *why;
+    if (!restart_new_cause(w->cfg.restart, t->id, offset)) {
+        e.retriable = false;
+        (void)error_wrap(&e, "the same trouble twice at offset %" PRId64 " of partition %" PRId32,
+                         offset, t->id);
+        worker_fail(w, &e);
+    } else if (!restart_allow(w->cfg.restart, w->now_ms)) {
+        e.retriable = false;
+        (void)error_wrap(&e, "no restart attempts left (restart.attempts within an hour)");
+        worker_fail(w, &e);
+    } else {
+        log_warn("partition_reclaim",
+                 "partition %" PRId32 ": %s; claiming it again and reading again", t->id,
+                 why->text);
+        wait_before_claim(t, 0);
+    }
+}
+
+static void check_claimed(struct task *t) {
+    struct error e;
+    t->state = TASK_CLAIMED;
+    t->claimed_ms = t->worker->now_ms;
+    if (worker_check_log(t->worker, t, &e) != 0) {
+        worker_fail(t->worker, &e);
+        return;
+    }
+    const struct checkpoint *k = chain_newest(t->partition->chain);
+    log_info("partition_claimed",
+             "partition %" PRId32 ": claim %" PRIu64 "; reading from offset %" PRId64
+             " (next %" PRId64 ", %zu gaps, %zu commits to finish)",
+             t->id, k->number, partition_position(t->partition), k->next, k->n_gaps, k->n_commits);
+    t->worker->assignment_due = true;
+}
+
+void task_end(struct task *t, enum partition_stop how) {
+    if (t->state == TASK_RUNNING) {
+        if (how == STOP_DRAIN && partition_replaying(t->partition))
+            return; /* gaps first: asked again at the next tick */
+        partition_stop(t->partition, how);
+        t->state = TASK_ENDING;
+    } else if (t->state != TASK_ENDING) {
+        task_drop(t);
+        t->state = TASK_ENDED;
+    }
+}
+
+/* Kafka's lag tools see how far the durable checkpoint is (rule 12: never read back). */
+static void commit_group_offset(struct task *t) {
+    const struct checkpoint *k = chain_newest(t->partition->chain);
+    if (!k || k->number == t->committed_number)
+        return;
+    t->committed_number = k->number;
+    t->worker->source->ops->commit(t->worker->source, t->id, k->next);
+}
+
+static void follow_partition(struct task *t) {
+    struct partition *p = t->partition;
+    switch (p->status) {
+    case PARTITION_CLAIMING:
+        break;
+    case PARTITION_CLAIMED:
+        if (t->state == TASK_CLAIMING)
+            check_claimed(t);
+        break;
+    case PARTITION_RUNNING:
+        commit_group_offset(t);
+        break;
+    case PARTITION_STOPPED:
+        commit_group_offset(t);
+        task_drop(t);
+        t->state = TASK_ENDED;
+        break;
+    case PARTITION_LOST:
+        on_lost(t);
+        break;
+    case PARTITION_RECLAIM:
+        reclaim(t, p->reclaim_offset, &p->error);
+        break;
+    case PARTITION_FAILED:
+        worker_fail(t->worker, &p->error);
+        break;
+    }
+}
+
+void task_tick(struct task *t) {
+    struct worker *w = t->worker;
+    if (t->state == TASK_WAITING && w->now_ms >= t->due_ms && w->command == JOB_RUN)
+        claim(t);
+    if (!t->partition)
+        return;
+    partition_tick(t->partition, w->now_ms);
+    follow_partition(t);
+}
+
+/* Takes a batch of records. */
+void task_run(struct task *t) {
+    struct worker *w = t->worker;
+    struct source_sink sink = ingest_sink(&t->ingest);
+    w->fetched += w->source->ops->fetch(w->source, t->id, FETCH_MAX, &sink);
+    switch (t->ingest.state) {
+    case INGEST_GOING_ON:
+        break;
+    case INGEST_END_REACHED:
+        task_end(t, STOP_DRAIN);
+        break;
+    case INGEST_MESSAGE_ERROR:
+        reclaim(t, t->ingest.error_offset, &t->ingest.error);
+        break;
+    case INGEST_FAILED:
+        worker_fail(w, &t->ingest.error);
+        break;
+    }
+}
+
+static const char *state_name(enum task_state s) {
+    static const char *const names[] = {"waiting", "claiming", "claimed",
+                                        "running", "ending",   "ended"};
+    return names[s];
+}
+
+static void live_metrics(const struct task *t, struct partition_metrics *m) {
+    const struct partition *p = t->partition;
+    const struct partition_stats *s = &p->stats;
+    for (int c = 0; c < CLASS_COUNT; c++)
+        m->events[c] += s->events[c];
+    m->files_published += s->files_published;
+    m->events_published += s->events_published;
+    m->bytes_published += s->bytes_published;
+    m->checkpoints += s->checkpoints;
+    m->checkpoint_failures += s->checkpoint_failures;
+    m->position = p->position;
+    m->max_ts = p->max_ts;
+    m->watermark = partition_watermark(p);
+    m->replaying = partition_replaying(p);
+    m->open_windows = p->n_windows;
+    m->open_files = p->n_files;
+    memcpy(m->read, p->read, sizeof m->read);
+    memcpy(m->listed, p->listed, sizeof m->listed);
+    const struct checkpoint *k = chain_newest(p->chain);
+    if (!k)
+        return;
+    m->checkpoint_number = k->number;
+    m->checkpoint_bytes = (int64_t)chain_newest_bytes(p->chain);
+    m->replay_from = k->replay_from;
+    if (s->checkpoints > 0) {
+        m->checkpoint_age_ms = t->worker->now_ms - s->checkpoint_at_ms;
+        m->checkpoint_duration_ms = s->checkpoint_duration_ms;
+    }
+}
+
+void task_metrics(const struct task *t, struct partition_metrics *m) {
+    *m = (struct partition_metrics){.partition = t->id,
+                                    .state = state_name(t->state),
+                                    .position = -1,
+                                    .end = t->log_end,
+                                    .max_ts = TS_NONE,
+                                    .watermark = TS_NONE,
+                                    .replay_from = -1,
+                                    .checkpoint_bytes = -1,
+                                    .checkpoint_age_ms = -1,
+                                    .checkpoint_duration_ms = -1,
+                                    .files_published = t->past.files_published,
+                                    .events_published = t->past.events_published,
+                                    .bytes_published = t->past.bytes_published,
+                                    .checkpoints = t->past.checkpoints,
+                                    .checkpoint_failures = t->past.checkpoint_failures,
+                                    .key_mismatches = t->ingest.stats.key_mismatches,
+                                    .bytes_in = t->ingest.stats.bytes_in,
+                                    .bytes_out = t->ingest.stats.bytes_out};
+    memcpy(m->events, t->past.events, sizeof m->events);
+    for (int r = 0; r < REJECT_COUNT && r < METRICS_REASONS_MAX; r++)
+        m->rejected[r] = t->ingest.stats.rejected[r];
+    if (t->partition)
+        live_metrics(t, m);
+}

@@ -1,0 +1,350 @@
+#include "job/worker.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "job/worker_internal.h"
+
+enum {
+    TICK_MS = 20,            /* between two ticks of every partition */
+    PUBLISH_MS = 250,        /* between two renewals of the metrics */
+    IDLE_POLL_MS = 50,       /* longest wait while nothing happens */
+    STOP_PATIENCE_MS = 8500, /* an orderly stop takes at most 10 s */
+    REVOKE_PATIENCE_MS = 4000,
+    REJECTED_LINE_MAX = 512 * 1024 * 1024
+};
+
+struct worker *worker_new(const struct worker_config *cfg) {
+    struct worker *w = xcalloc(1, sizeof *w);
+    const struct settings *s = cfg->settings;
+    w->cfg = *cfg;
+    buffer_init(&w->line, REJECTED_LINE_MAX);
+    struct kafka_config kafka;
+    settings_kafka_config(s, &kafka);
+    budget_init(&w->budget, s->memory.limit - kafka.fetch_queue_bytes);
+    if (s->output.compression != OUTPUT_NONE)
+        w->compressor = compressor_new(s->output.compression == OUTPUT_GZIP ? COMPRESSION_GZIP
+                                                                            : COMPRESSION_ZSTD);
+    struct event_rules rules;
+    settings_event_rules(s, &rules);
+    w->parser = event_parser_new(&rules, &w->error);
+    if (!w->parser)
+        w->failed = true;
+    return w;
+}
+
+void worker_free(struct worker *w) {
+    if (!w)
+        return;
+    for (size_t i = 0; i < w->n_tasks; i++)
+        task_free(w->tasks[i]);
+    for (size_t i = 0; i < w->n_dying; i++)
+        partition_free(w->dying[i]);
+    free(w->tasks);
+    free(w->dying);
+    free(w->metrics.partitions);
+    start_offsets_free(&w->start);
+    event_parser_free(w->parser);
+    if (w->compressor)
+        compressor_free(w->compressor);
+    buffer_free(&w->line);
+    free(w);
+}
+
+void worker_use_source(struct worker *w, struct source *source) {
+    w->source = source;
+}
+
+void worker_fail(struct worker *w, const struct error *e) {
+    if (w->failed)
+        return;
+    w->failed = true;
+    w->error = *e;
+}
+
+/* ---- The world around the partitions ---- */
+
+static void poll_stores(struct worker *w) {
+    (void)store_poll(w->cfg.output, 0);
+    if (w->cfg.checkpoints != w->cfg.output)
+        (void)store_poll(w->cfg.checkpoints, 0);
+}
+
+static void reap(struct worker *w) {
+    size_t kept = 0;
+    for (size_t i = 0; i < w->n_dying; i++) {
+        if (partition_idle(w->dying[i]))
+            partition_free(w->dying[i]);
+        else
+            w->dying[kept++] = w->dying[i];
+    }
+    w->n_dying = kept;
+}
+
+static void tick(struct worker *w) {
+    w->now_ms = clock_monotonic(w->cfg.clock);
+    w->ticked_ms = w->now_ms;
+    for (size_t i = 0; i < w->n_tasks && !w->failed; i++)
+        task_tick(w->tasks[i]);
+    reap(w);
+}
+
+static struct task *find_task(struct worker *w, int32_t id) {
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i]->id == id)
+            return w->tasks[i];
+    return NULL;
+}
+
+static void on_assigned(void *ctx, const int32_t *partitions, size_t n) {
+    struct worker *w = ctx;
+    for (size_t i = 0; i < n; i++) {
+        struct task *t = find_task(w, partitions[i]);
+        if (t)
+            continue;
+        array_reserve(&w->tasks, &w->cap_tasks, w->n_tasks + 1, sizeof(struct task *));
+        w->tasks[w->n_tasks++] = task_new(w, partitions[i]);
+    }
+    log_info("partitions_assigned", "%zu partitions of topic %s are this process's", w->n_tasks,
+             w->cfg.settings->kafka.topic);
+    w->assignment_due = true;
+}
+
+static bool all_ended(const struct worker *w) {
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i]->state != TASK_ENDED)
+            return false;
+    return true;
+}
+
+static void end_all(struct worker *w, enum partition_stop how) {
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i]->state != TASK_ENDED)
+            task_end(w->tasks[i], how);
+}
+
+/* Ends all partitions with a last checkpoint, as far as that is had in time. */
+static void settle(struct worker *w, int64_t patience_ms) {
+    int64_t until = clock_monotonic(w->cfg.clock) + patience_ms;
+    end_all(w, STOP_KEEP);
+    while (!all_ended(w) && !w->failed && clock_monotonic(w->cfg.clock) < until) {
+        tick(w);
+        if (store_poll(w->cfg.checkpoints, 5) == 0)
+            poll_stores(w);
+    }
+}
+
+/* All partitions are taken away: put what can be put, let go. What is not durable by then is read
+ * again by whoever comes next. */
+static void on_revoked(void *ctx) {
+    struct worker *w = ctx;
+    log_info("partitions_revoked", "Kafka takes %zu partitions away from this process", w->n_tasks);
+    settle(w, REVOKE_PATIENCE_MS);
+    for (size_t i = 0; i < w->n_tasks; i++) {
+        task_drop(w->tasks[i]);
+        task_free(w->tasks[i]);
+    }
+    w->n_tasks = 0;
+    w->assignment_due = false;
+}
+
+static void on_failed(void *ctx, const struct error *e) {
+    worker_fail(ctx, e);
+}
+
+struct source_handler worker_handler(struct worker *w) {
+    return (struct source_handler){
+        .ctx = w, .assigned = on_assigned, .revoked = on_revoked, .failed = on_failed};
+}
+
+/* ---- Assignment: which queues are read, from where ---- */
+
+static bool takes_records(const struct task *t) {
+    return t->state == TASK_CLAIMED || t->state == TASK_RUNNING;
+}
+
+/* The source's assignment is replaced as a whole, so it is renewed once nobody is claiming. */
+static void renew_assignment(struct worker *w) {
+    struct source_position *list = xcalloc(w->n_tasks, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_tasks; i++) {
+        struct task *t = w->tasks[i];
+        if (t->state == TASK_CLAIMING) {
+            free(list);
+            return;
+        }
+        if (takes_records(t))
+            list[n++] = (struct source_position){t->id, partition_position(t->partition)};
+    }
+    struct error e;
+    w->assignment_due = false;
+    if (w->source->ops->assign(w->source, list, n, &e) != 0)
+        worker_fail(w, &e);
+    free(list);
+    for (size_t i = 0; i < w->n_tasks && !w->failed; i++) {
+        struct task *t = w->tasks[i];
+        if (t->state == TASK_CLAIMED) {
+            t->state = TASK_RUNNING;
+            partition_start(t->partition, w->now_ms);
+        }
+    }
+}
+
+/* ---- Memory: memory.limit covers fetch queues and buffers ---- */
+
+static uint64_t waiting_memory(const struct worker *w) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i]->partition)
+            for (size_t j = 0; j < w->tasks[i]->partition->n_files; j++)
+                sum += file_waiting_memory(w->tasks[i]->partition->files[j]);
+    return sum;
+}
+
+static bool relieve_largest(struct worker *w) {
+    struct partition *of = NULL;
+    struct file *largest = NULL;
+    for (size_t i = 0; i < w->n_tasks; i++) {
+        struct task *t = w->tasks[i];
+        struct file *f = t->state == TASK_RUNNING ? partition_largest(t->partition) : NULL;
+        if (f && (!largest || file_waiting_memory(f) > file_waiting_memory(largest))) {
+            largest = f;
+            of = t->partition;
+        }
+    }
+    if (largest)
+        partition_relieve(of, largest);
+    return largest != NULL;
+}
+
+/* At the limit the largest buffers are sealed, or fetching stops until the store has taken what is
+ * on its way to it. */
+static void keep_within_budget(struct worker *w) {
+    size_t used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
+    size_t limit = w->budget.limit;
+    if (used > limit / 4 * 3) {
+        uint64_t waiting = waiting_memory(w);
+        while (waiting > limit / 2 && relieve_largest(w))
+            waiting = waiting_memory(w);
+        used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
+    }
+    bool over = used > limit / 8 * 7;
+    if (over != w->suspended) {
+        w->suspended = over;
+        w->source->ops->suspend(w->source, over);
+    }
+}
+
+/* ---- What the outside is told ---- */
+
+static const char *const *reason_names(void) {
+    static const char *names[REJECT_COUNT];
+    for (int r = 0; r < REJECT_COUNT; r++)
+        names[r] = reject_reason_name((enum reject_reason)r);
+    return names;
+}
+
+static void publish(struct worker *w) {
+    struct job_metrics *m = &w->metrics;
+    w->published_ms = w->now_ms;
+    array_reserve(&m->partitions, &w->cap_metrics, w->n_tasks, sizeof *m->partitions);
+    m->n_partitions = w->n_tasks;
+    uint64_t records = 0;
+    for (size_t i = 0; i < w->n_tasks; i++) {
+        task_metrics(w->tasks[i], &m->partitions[i]);
+        records += w->tasks[i]->ingest.stats.records;
+    }
+    m->running = !w->failed;
+    m->restarts = w->cfg.restart->count;
+    m->memory_used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
+    m->memory_peak = atomic_load_explicit(&w->budget.peak, memory_order_relaxed);
+    m->memory_limit = w->cfg.settings->memory.limit;
+    m->reasons = reason_names();
+    m->n_reasons = REJECT_COUNT;
+    if (w->cfg.consumed)
+        atomic_store_explicit(w->cfg.consumed, records, memory_order_relaxed);
+    if (w->cfg.metrics)
+        metrics_publish(w->cfg.metrics, m);
+    if (w->cfg.progress)
+        w->cfg.progress(w->cfg.progress_ctx, m);
+}
+
+/* ---- The loop ---- */
+
+static void obey(struct worker *w) {
+    enum job_command command = (enum job_command)atomic_load(w->cfg.command);
+    if (command != JOB_RUN && w->command == JOB_RUN) {
+        w->command = command;
+        w->stop_since_ms = w->now_ms;
+        log_info("stopping", "%s",
+                 command == JOB_DRAIN ? "publishing all open files, then a last checkpoint"
+                                      : "a last checkpoint; open files stay open");
+    }
+    if (w->command != JOB_RUN)
+        end_all(w, w->command == JOB_DRAIN ? STOP_DRAIN : STOP_KEEP);
+}
+
+static bool finished(const struct worker *w) {
+    if (w->command == JOB_STOP && w->now_ms - w->stop_since_ms >= STOP_PATIENCE_MS) {
+        log_warn("stop_without_checkpoint",
+                 "the last checkpoint was not durable within %d s; the next run reads again from "
+                 "the one before",
+                 STOP_PATIENCE_MS / 1000);
+        return true;
+    }
+    bool ending = w->command != JOB_RUN || (w->cfg.bounded && w->n_tasks > 0);
+    return ending && all_ended(w);
+}
+
+static void fetch_all(struct worker *w) {
+    for (size_t i = 0; i < w->n_tasks && !w->failed; i++) {
+        struct task *t = w->tasks[i];
+        if (t->state != TASK_RUNNING || w->suspended)
+            continue;
+        task_run(t);
+        keep_within_budget(w);
+    }
+}
+
+static void loop(struct worker *w, bool *ran) {
+    struct error e;
+    while (!w->failed) {
+        poll_stores(w);
+        if (clock_monotonic(w->cfg.clock) - w->ticked_ms >= TICK_MS)
+            tick(w);
+        obey(w);
+        if (w->now_ms - w->published_ms >= PUBLISH_MS)
+            publish(w);
+        if (finished(w))
+            break;
+        if (w->assignment_due && !w->failed) {
+            renew_assignment(w);
+            *ran |= !w->assignment_due && w->n_tasks > 0;
+        }
+        uint64_t before = w->fetched;
+        fetch_all(w);
+        keep_within_budget(w);
+        int wait = w->fetched == before ? IDLE_POLL_MS : 0;
+        if (!w->failed && w->source->ops->poll(w->source, wait, &e) != 0)
+            worker_fail(w, &e);
+    }
+}
+
+enum worker_end worker_run(struct worker *w, bool *ran, struct error *e) {
+    w->now_ms = clock_monotonic(w->cfg.clock);
+    struct error first;
+    if (!w->failed && (worker_identify(w, &first) != 0 || worker_find_start(w, &first) != 0 ||
+                       worker_find_bounds(w, &first) != 0))
+        worker_fail(w, &first);
+    loop(w, ran);
+    publish(w);
+    if (w->failed) {
+        *e = w->error;
+        return WORKER_FAILED;
+    }
+    return w->command == JOB_RUN ? WORKER_DONE : WORKER_STOPPED;
+}

@@ -1,0 +1,77 @@
+/* Shared by the worker's files. */
+#ifndef TIDEMARK_JOB_WORKER_INTERNAL_H
+#define TIDEMARK_JOB_WORKER_INTERNAL_H
+
+#include "job/worker.h"
+
+enum task_state {
+    TASK_WAITING, /* before it claims (again), until due_ms */
+    TASK_CLAIMING,
+    TASK_CLAIMED, /* to be checked and assigned */
+    TASK_RUNNING,
+    TASK_ENDING, /* no more records; the partition is on its way to STOPPED */
+    TASK_ENDED
+};
+
+/* One assigned partition. The partition object is new for every claim. */
+struct task {
+    struct worker *worker;
+    int32_t id;
+    enum task_state state;
+    struct partition *partition; /* NULL while WAITING */
+    struct ingest ingest;
+    int64_t due_ms, claimed_ms;
+    int32_t losses;              /* in a row (rule 1) */
+    uint64_t committed_number;   /* of the checkpoint whose next the group knows */
+    int64_t log_end;             /* last known, or -1 */
+    struct partition_stats past; /* of partition objects before this one */
+    char *chain_prefix, *manifest_prefix;
+    struct identity identity;
+};
+
+struct worker {
+    struct worker_config cfg;
+    struct source *source;
+    char cluster[128], settings_hash[17];
+    struct start_offsets start;
+    struct budget budget;
+    struct compressor *compressor;
+    struct event_parser *parser;
+    struct buffer line;
+    struct task **tasks;
+    size_t n_tasks, cap_tasks;
+    struct partition **dying; /* dropped, with requests under way */
+    size_t n_dying, cap_dying;
+    bool assignment_due; /* the source's assignment must be renewed */
+    bool suspended;      /* over memory.limit: nothing is fetched */
+    bool failed;
+    struct error error;
+    enum job_command command;
+    uint64_t fetched; /* events ever taken from the source */
+    int64_t now_ms, ticked_ms, published_ms, stop_since_ms;
+    struct job_metrics metrics;
+    size_t cap_metrics;
+};
+
+void worker_fail(struct worker *w, const struct error *e);
+
+/* beginning.c: all return 0, or -1 with *e. */
+int worker_identify(struct worker *w, struct error *e);
+int worker_find_start(struct worker *w, struct error *e);
+int worker_find_bounds(struct worker *w, struct error *e);
+/* Rule 12, before consuming begins: is this still the log that the checkpoint knows? */
+int worker_check_log(struct worker *w, struct task *t, struct error *e);
+int64_t worker_start_offset(const struct worker *w, int32_t partition, struct error *e);
+
+/* task.c */
+struct task *task_new(struct worker *w, int32_t id);
+void task_free(struct task *t);
+/* Lets go of the partition object; requests under way are waited for elsewhere. */
+void task_drop(struct task *t);
+/* Moves the task on as far as it goes now. */
+void task_tick(struct task *t);
+void task_run(struct task *t);
+void task_end(struct task *t, enum partition_stop how);
+void task_metrics(const struct task *t, struct partition_metrics *m);
+
+#endif
