@@ -68,7 +68,7 @@ static void unknown_keys(void **state) {
             "kafka.start (librdkafka's own stand below kafka.properties)");
     refuses(YAML("window: 5m\n"), "job.yaml:1:1: window holds further settings, not a value");
     refuses(YAML("name: {first: a}\n"), "job.yaml:1:1: name takes one value, not further settings");
-    refuses(YAML("<<: {name: a}\n"), "job.yaml:1:1: unknown setting \"<<\"; the nearest is name");
+    refuses(YAML("<<: {name: a}\n"), "job.yaml:1:1: unknown setting \"<<\"; the nearest is s3");
 }
 
 static void repeated_keys(void **state) {
