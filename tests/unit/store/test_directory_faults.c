@@ -126,8 +126,6 @@ static void test_head(void **state) {
     fail_each((struct scenario){prepare_object, head, head, true});
 }
 
-static enum error_code delete (struct store *s) { return try_delete(s, KEY); }
-
 static enum error_code delete_again(struct store *s) {
     enum error_code code = try_delete(s, KEY);
     assert_int_equal(try_get(s, KEY, out, sizeof out), ERR_NOT_FOUND);
