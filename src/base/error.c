@@ -8,7 +8,8 @@ static bool code_is_retriable(enum error_code code) {
     return code == ERR_UNKNOWN || code == ERR_UNAVAILABLE || code == ERR_CONFLICT;
 }
 
-static void set_v(struct error *e, enum error_code code, const char *fmt, va_list ap) {
+__attribute__((format(printf, 3, 0))) static void set_v(struct error *e, enum error_code code,
+                                                        const char *fmt, va_list ap) {
     e->code = code;
     e->retriable = code_is_retriable(code);
     if (vsnprintf(e->text, sizeof e->text, fmt, ap) < 0)

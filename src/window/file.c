@@ -342,6 +342,10 @@ uint64_t file_waiting_bytes(const struct file *f) {
     return f->full.bytes + (f->filling.head ? f->filling.head->len : 0);
 }
 
+uint64_t file_waiting_memory(const struct file *f) {
+    return f->full.bytes + (f->filling.head ? f->filling.head->cap : 0);
+}
+
 uint64_t file_size(const struct file *f) {
     return f->sent_bytes + file_waiting_bytes(f);
 }

@@ -81,6 +81,8 @@ bool file_first_unacknowledged(const struct file *f, int64_t *offset, int64_t *m
 bool file_first_waiting(const struct file *f, int64_t *offset);
 /* Bytes waiting in memory and in no part. */
 uint64_t file_waiting_bytes(const struct file *f);
+/* Memory that these bytes hold. */
+uint64_t file_waiting_memory(const struct file *f);
 /* Bytes of the whole file so far, on the wire (the newest chunk counts raw). */
 uint64_t file_size(const struct file *f);
 

@@ -27,6 +27,7 @@ static void on_file_failed(void *ctx, const struct error *e) {
     (void)error_wrap(&wrapped, "partition %d", p->cfg.id);
     if (e->code == ERR_NO_SUCH_UPLOAD && p->status == PARTITION_RUNNING) {
         p->error = wrapped;
+        p->reclaim_offset = p->position;
         p->status = PARTITION_RECLAIM;
         return;
     }
@@ -49,8 +50,10 @@ static void on_lost_upload(void *ctx, const struct file_entry *f, const struct e
              "partition %d: the store has dropped the unfinished upload of %s%s (%s); its %" PRIu64
              " events are read from Kafka again",
              p->cfg.id, p->cfg.output->path, f->key, why->text, f->count.events);
-    if (!p->rebuild)
+    if (!p->rebuild) {
         p->error = *why;
+        p->reclaim_offset = f->first;
+    }
     p->rebuild = true;
 }
 

@@ -102,6 +102,7 @@ struct partition {
     int32_t failures;
     bool savepoint, rebuild, final_put;
     int64_t rebuild_ms;
+    int64_t reclaim_offset; /* RECLAIM: of the first event that made it necessary */
     enum partition_stop stop;
 
     struct partition_stats stats;

@@ -1,0 +1,160 @@
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "cli/embedded_demo.h"
+#include "control/http.h"
+#include "job/job.h"
+#include "job/progress.h"
+
+static const struct cli_option options[] = {
+    {"bounded", NULL, "end at the offsets that the topic has now, publish everything, exit 0"},
+    {"embedded", NULL, "a demo: Kafka and a generator of click events inside the process"},
+    {"accept-changes", NULL,
+     "take changed event.* or window.* settings or output.path, after a drained or bounded end"},
+    {"allow-data-loss", NULL, "go on although Kafka no longer has all that is needed; records it"},
+    {"lost", "WHAT",
+     "an upload that vanished after it may have been published: rebuild it, or take it as removed "
+     "by a consumer"},
+    {0}};
+
+static const struct cli_spec spec = {
+    .name = "run",
+    .summary = "Runs the job in the foreground until it is stopped. SIGINT and SIGTERM end it in "
+               "order: a last checkpoint is put, open files stay open and are continued by the "
+               "next run.",
+    .config = true,
+    .options = options};
+
+static _Atomic int command = JOB_RUN;
+static volatile sig_atomic_t signalled;
+
+/* The worker looks at `command` some twenty times a second. A second signal ends at once: nothing is
+ * lost by that, the next run reads from the last checkpoint. */
+static void on_signal(int number) {
+    if (signalled)
+        _exit(128 + number);
+    signalled = number;
+    atomic_store(&command, JOB_STOP);
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static bool parse_lost(const struct cli_args *args, enum lost_policy *lost, struct error *e) {
+    const char *text = cli_value(args, "lost");
+    *lost = LOST_STOP;
+    if (!text)
+        return true;
+    if (strcmp(text, "rebuild") == 0)
+        *lost = LOST_REBUILD;
+    else if (strcmp(text, "removed") == 0)
+        *lost = LOST_REMOVED;
+    else
+        (void)error_set(e, ERR_USAGE, "--lost=%s: it is rebuild or removed", text);
+    return *lost != LOST_STOP;
+}
+
+static void say_what_runs(const struct settings *s, const struct job_config *job) {
+    log_info("starting",
+             "tidemark %s, job %s: topic %s at %s to %s (windows of %" PRId64
+             " s), checkpoints every %" PRId64 " s at %s%s",
+             TIDEMARK_VERSION, s->name, s->kafka.topic, s->kafka.bootstrap_servers, s->output.path,
+             s->window.size / 1000, s->checkpoint.interval / 1000, s->checkpoint.path,
+             job->bounded ? "; ends at the topic's present end" : "");
+}
+
+static struct http_server *serve(const struct settings *s, struct metrics *metrics,
+                                 struct error *e) {
+    char host[256];
+    uint16_t port;
+    if (settings_listen(s, host, sizeof host, &port) != 0) {
+        (void)error_set(e, ERR_USAGE, "http.listen: %s is too long", s->http.listen);
+        return NULL;
+    }
+    struct http_server *server = http_server_start(host, port, metrics, e);
+    if (server)
+        log_info("http_listening", "http://%s:%u serves /metrics and /healthz", host,
+                 http_server_port(server));
+    return server;
+}
+
+static int exit_code(enum worker_end end, const struct error *e) {
+    switch (end) {
+    case WORKER_DONE:
+        log_info("done", "everything up to the topic's end is published");
+        return EXIT_DONE;
+    case WORKER_STOPPED:
+        log_info("stopped", "stopped in order; the next run goes on from here");
+        return signalled ? 128 + (int)signalled : EXIT_DONE;
+    case WORKER_FAILED:
+        break;
+    }
+    if (signalled) { /* it was on its way out anyway, but it must not look like an orderly end */
+        log_error("job_failed", "while stopping: %s", e->text);
+        return EXIT_FAILED;
+    }
+    log_error("job_failed", "%s", e->text);
+    return e->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int run(struct job_config *job, struct error *e) {
+    struct progress progress;
+    progress_init(&progress, isatty(STDERR_FILENO));
+    job->progress = progress_show;
+    job->progress_ctx = &progress;
+    enum worker_end end = job_run(job, e);
+    progress_end(&progress);
+    return exit_code(end, e);
+}
+
+static int run_with_settings(const struct cli_args *args, struct settings *s) {
+    struct error e;
+    struct job_config job = {.settings = s,
+                             .bounded = cli_given(args, "bounded"),
+                             .accept_changes = cli_given(args, "accept-changes"),
+                             .allow_data_loss = cli_given(args, "allow-data-loss"),
+                             .embedded = cli_given(args, "embedded"),
+                             .command = &command};
+    if (!parse_lost(args, &job.lost, &e))
+        return cli_fail("run", &e);
+    catch_signals();
+    _Atomic uint64_t consumed = 0;
+    struct embedded_demo *demo = NULL;
+    if (job.embedded) {
+        job.consumed = &consumed;
+        demo = embedded_demo_start(s, &consumed, &e);
+        if (!demo)
+            return cli_fail("run", &e);
+    }
+    say_what_runs(s, &job);
+    job.metrics = metrics_new(clock_wall(clock_system()));
+    struct http_server *server = serve(s, job.metrics, &e);
+    int code = server ? run(&job, &e) : exit_code(WORKER_FAILED, &e);
+    http_server_stop(server);
+    metrics_free(job.metrics);
+    embedded_demo_stop(demo);
+    return code;
+}
+
+int cli_run(int argc, char **argv) {
+    struct cli_args args;
+    struct settings s;
+    int code;
+    if (!cli_parse(&spec, argc, argv, &args, &code))
+        return code;
+    if (cli_settings(&args, &s, &code)) {
+        code = run_with_settings(&args, &s);
+        settings_free(&s);
+    }
+    cli_args_free(&args);
+    return code;
+}

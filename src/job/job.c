@@ -1,0 +1,134 @@
+#include "job/job.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "store/open.h"
+
+enum { PROBE_PATIENCE_MS = 15000, HOST_MAX = 256 };
+
+/* What one try owns. */
+struct run {
+    struct store *output, *checkpoints;
+    struct source *source;
+    struct worker *worker;
+};
+
+static void wake_source(void *ctx) {
+    struct source *s = ctx;
+    s->ops->wake(s);
+}
+
+static int open_store(const struct settings *s, const char *path, struct store **out,
+                      struct error *e) {
+    struct s3_config s3;
+    settings_s3_config(s, &s3);
+    *out = store_open(path, &s3, clock_system(), random_system(), e);
+    return *out ? store_probe(*out, random_system(), PROBE_PATIENCE_MS, e) : -1;
+}
+
+static int open_stores(struct run *r, const struct settings *s, struct error *e) {
+    if (open_store(s, s->checkpoint.path, &r->checkpoints, e) != 0)
+        return error_wrap(e, "checkpoint.path");
+    if (open_store(s, s->output.path, &r->output, e) != 0)
+        return error_wrap(e, "output.path");
+    return 0;
+}
+
+static int open_source(struct run *r, const struct job_config *cfg, struct error *e) {
+    struct kafka_config kafka;
+    settings_kafka_config(cfg->settings, &kafka);
+    kafka.embedded = cfg->embedded;
+    struct source_handler handler = worker_handler(r->worker);
+    r->source = rdkafka_source_new(&kafka, &handler, e);
+    if (!r->source)
+        return -1;
+    worker_use_source(r->worker, r->source);
+    r->output->ops->set_wake(r->output, wake_source, r->source);
+    r->checkpoints->ops->set_wake(r->checkpoints, wake_source, r->source);
+    return 0;
+}
+
+/* The source goes last: the stores' threads may wake it until they are joined. */
+static void close_run(struct run *r) {
+    store_free(r->output);
+    store_free(r->checkpoints);
+    worker_free(r->worker);
+    if (r->source)
+        r->source->ops->free(r->source);
+    *r = (struct run){0};
+}
+
+static enum worker_end run_once(const struct job_config *cfg, struct restart *restart,
+                                struct bounds *bounds, bool *ran, struct error *e) {
+    char host[HOST_MAX] = "unknown";
+    (void)gethostname(host, sizeof host - 1);
+    struct run r = {0};
+    enum worker_end end = WORKER_FAILED;
+    if (open_stores(&r, cfg->settings, e) == 0) {
+        r.worker = worker_new(&(struct worker_config){.settings = cfg->settings,
+                                                      .output = r.output,
+                                                      .checkpoints = r.checkpoints,
+                                                      .clock = clock_system(),
+                                                      .random = random_system(),
+                                                      .bounded = cfg->bounded,
+                                                      .accept_changes = cfg->accept_changes,
+                                                      .allow_data_loss = cfg->allow_data_loss,
+                                                      .lost = cfg->lost,
+                                                      .host = host,
+                                                      .pid = getpid(),
+                                                      .restart = restart,
+                                                      .bounds = bounds,
+                                                      .command = cfg->command,
+                                                      .metrics = cfg->metrics,
+                                                      .consumed = cfg->consumed,
+                                                      .progress = cfg->progress,
+                                                      .progress_ctx = cfg->progress_ctx});
+        if (open_source(&r, cfg, e) == 0)
+            end = worker_run(r.worker, ran, e);
+    }
+    close_run(&r);
+    return end;
+}
+
+/* Sleeps, but not through a stop. True where the job is still to run. */
+static bool wait_for(int64_t ms, _Atomic int *command) {
+    for (int64_t until = clock_monotonic(clock_system()) + ms;
+         clock_monotonic(clock_system()) < until && atomic_load(command) == JOB_RUN;)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+    return atomic_load(command) == JOB_RUN;
+}
+
+static bool restartable(const struct error *e) {
+    return e->retriable || e->code == ERR_KAFKA;
+}
+
+enum worker_end job_run(const struct job_config *cfg, struct error *e) {
+    struct restart restart = {.attempts = cfg->settings->restart.attempts};
+    struct bounds bounds = {0};
+    enum worker_end end;
+    bool ran = false;
+    for (;;) {
+        end = run_once(cfg, &restart, &bounds, &ran, e);
+        if (end != WORKER_FAILED)
+            break;
+        if (!ran || !restartable(e) || !restart_allow(&restart, clock_monotonic(clock_system())))
+            break; /* what fails before it has ever run is told at once */
+        log_warn("job_restarting",
+                 "%s; restarting in %" PRId64 " s (restart %" PRIu64 ", %" PRId64
+                 " are allowed within an hour)",
+                 e->text, cfg->settings->restart.delay / 1000, restart.count,
+                 cfg->settings->restart.attempts);
+        if (!wait_for(cfg->settings->restart.delay, cfg->command)) {
+            end = WORKER_STOPPED;
+            break;
+        }
+    }
+    free(bounds.end);
+    return end;
+}
