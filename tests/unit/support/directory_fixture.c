@@ -144,14 +144,17 @@ enum error_code try_part(struct store *s, struct test_upload *u, const char *tex
     struct store_part part = {.n = (int32_t)u->n_parts + 1,
                               .bytes = strlen(text),
                               .crc32c = crc32c(0, text, strlen(text))};
-    enum error_code code = call_and_clear(s, &(struct store_op){.kind = STORE_UPLOAD_PART,
-                                                                .key = u->key,
-                                                                .upload = u->id,
-                                                                .part = part.n,
-                                                                .chunks = chunks,
-                                                                .bytes = part.bytes,
-                                                                .crc32c = part.crc32c,
-                                                                .offset = u->bytes});
+    struct store_op op = {.kind = STORE_UPLOAD_PART,
+                          .key = u->key,
+                          .upload = u->id,
+                          .part = part.n,
+                          .chunks = chunks,
+                          .bytes = part.bytes,
+                          .crc32c = part.crc32c,
+                          .offset = u->bytes};
+    enum error_code code = call(s, &op);
+    memcpy(part.etag, op.etag, sizeof part.etag);
+    store_op_clear(&op);
     chunk_free_chain(chunks);
     if (!code) {
         u->parts[u->n_parts++] = part;
