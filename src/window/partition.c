@@ -39,7 +39,6 @@ static void on_published(void *ctx, const struct file_entry *f) {
     p->stats.files_published++;
     p->stats.events_published += f->count.events;
     p->stats.bytes_published += f->bytes;
-    p->changes++;
     log_debug("file_published", "%s%s: %" PRIu64 " events, %" PRIu64 " bytes", p->cfg.output->path,
               f->key, f->count.events, f->bytes);
 }

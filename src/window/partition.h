@@ -97,6 +97,7 @@ struct partition {
     struct chain *chain;
     struct commits *commits;
     uint64_t changes, put_changes; /* what has changed, and how much of it the last put covered */
+    size_t seen_commits;           /* entries of commits at the last tick */
     bool barrier;                  /* waiting for tails to be durable before the snapshot */
     int64_t barrier_ms, started_ms, durable_ms;
     int32_t failures;
