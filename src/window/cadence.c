@@ -178,7 +178,6 @@ void partition_tick(struct partition *p, int64_t now_ms) {
     commits_tick(p->commits, now_ms);
     if (commits_count(p->commits) != p->seen_commits) /* some are in a manifest now */
         p->changes++;
-    p->seen_commits = commits_count(p->commits);
     partition_roll(p);
     partition_collect(p);
     count_failures(p);

@@ -362,6 +362,7 @@ void partition_collect(struct partition *p) {
         p->changes++;
     }
     p->n_files = kept;
+    p->seen_commits = commits_count(p->commits); /* these count as a change already */
 }
 
 static bool is_old(const struct partition *p, const struct file *f) {

@@ -107,4 +107,5 @@ void partition_restore(struct partition *p, const struct checkpoint *claim) {
         p->n_losses = claim->n_losses;
     }
     commits_restore(p->commits, claim, chain_inherited_commits(p->chain));
+    p->seen_commits = commits_count(p->commits);
 }
