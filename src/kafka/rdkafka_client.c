@@ -104,9 +104,10 @@ static void log_cb(const rd_kafka_t *rk, int level, const char *fac, const char 
     struct kafka_client *c = rd_kafka_opaque(rk);
     if (level <= SYSLOG_ERR)
         remember(c, text);
-    /* CONFWARN: kafka.properties serves consumers and producers alike, so each handle complains
-     * of the other kind's names. */
-    bool warn = level <= SYSLOG_WARNING && !c->quiet && strcmp(fac, "CONFWARN") != 0;
+    /* FAIL comes to error_cb as well. CONFWARN: kafka.properties serves consumers and producers
+     * alike, so each handle complains of the other kind's names. */
+    bool twice = strcmp(fac, "FAIL") == 0 || strcmp(fac, "CONFWARN") == 0;
+    bool warn = level <= SYSLOG_WARNING && !c->quiet && !twice;
     if (!warn)
         log_debug("kafka_log", "%s: %s", fac, text);
     else if (may_log(c))
@@ -125,14 +126,15 @@ static void error_cb(rd_kafka_t *rk, int err, const char *reason, void *opaque) 
         return;
     }
     /* It follows the errors of single brokers, which say more. */
-    if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+    bool says_nothing = err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    if (!says_nothing)
         remember(c, reason);
     if (kafka_error_code(err) == ERR_DENIED) {
         (void)pthread_mutex_lock(&c->lock);
         c->denied = true;
         (void)pthread_mutex_unlock(&c->lock);
     }
-    if (c->quiet)
+    if (c->quiet || says_nothing)
         log_debug("kafka_broker", "%s", reason);
     else if (may_log(c))
         log_warn("kafka_broker", "%s", reason);

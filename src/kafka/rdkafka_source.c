@@ -1,6 +1,7 @@
 /* The record source over librdkafka: making it, waiting on it, closing it. What it fetches, assigns
  * and asks stands in the files beside this one. */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,8 +233,18 @@ static int connect_client(struct rdkafka_source *s, struct error *e) {
     return 0;
 }
 
+/* Fetched batches come and go by the megabyte. By default glibc returns such memory to the system and
+ * faults it in again, which costs a tenth of what consuming does altogether. For the process. */
+static void keep_freed_memory(void) {
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TOP_PAD, 1 << 20);
+}
+
 struct source *rdkafka_source_new(const struct kafka_config *cfg,
                                   const struct source_handler *handler, struct error *e) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, keep_freed_memory);
     struct rdkafka_source *s = xcalloc(1, sizeof *s);
     s->base.ops = &ops;
     s->handler = *handler;
