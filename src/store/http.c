@@ -327,6 +327,8 @@ static bool take_submitted(struct http *h) {
 }
 
 static int poll_ms(const struct http *h) {
+    if (h->waiting && h->n_active < h->config.connections)
+        return 0; /* one has just ended and made room */
     if (h->n_active == 0)
         return 60 * 1000;
     int64_t quarter = h->config.request_timeout_ms / 4 + 1;
