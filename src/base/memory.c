@@ -6,14 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+void out_of_memory(void) {
+    (void)fputs("tidemark: out of memory: the system refused an allocation; give the process "
+                "more memory or lower memory.limit. Nothing is lost: the next run resumes from "
+                "the last checkpoint\n",
+                stderr);
+    exit(1);
+}
+
 static void *checked(void *p) {
-    if (!p) {
-        (void)fputs("tidemark: out of memory: the system refused an allocation; give the process "
-                    "more memory or lower memory.limit. Nothing is lost: the next run resumes from "
-                    "the last checkpoint\n",
-                    stderr);
-        exit(1);
-    }
+    if (!p)
+        out_of_memory();
     return p;
 }
 

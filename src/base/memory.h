@@ -6,6 +6,9 @@
 
 #include <stddef.h>
 
+/* What they do then; for libraries' allocations too. */
+void out_of_memory(void) __attribute__((noreturn));
+
 void *xmalloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t n) __attribute__((returns_nonnull));

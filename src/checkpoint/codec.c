@@ -15,13 +15,13 @@
 
 static json_t *checked(json_t *j) {
     if (!j) /* out of memory or not UTF-8; both inputs are ours */
-        (void)xmalloc(SIZE_MAX);
+        out_of_memory();
     return j;
 }
 
 static void put(json_t *object, const char *name, json_t *value) {
     if (json_object_set_new(object, name, checked(value)) != 0)
-        (void)xmalloc(SIZE_MAX);
+        out_of_memory();
 }
 
 static json_t *integer(int64_t v) {
@@ -78,7 +78,7 @@ static json_t *encode_parts(const struct file_entry *f) {
         put(p, "bytes", integer((int64_t)f->parts[i].bytes));
         put(p, "crc32c", hex32(f->parts[i].crc32c));
         if (json_array_append_new(a, p) != 0)
-            (void)xmalloc(SIZE_MAX);
+            out_of_memory();
     }
     return a;
 }
@@ -106,7 +106,7 @@ static json_t *encode_files(const struct file_entry *files, size_t n, bool with_
     json_t *a = checked(json_array());
     for (size_t i = 0; i < n; i++)
         if (json_array_append_new(a, encode_file(&files[i], with_upload)) != 0)
-            (void)xmalloc(SIZE_MAX);
+            out_of_memory();
     return a;
 }
 
@@ -120,7 +120,7 @@ static json_t *encode_gaps(const struct checkpoint *c) {
         put(o, "to", integer(c->gaps[i].to));
         put(o, "events", integer((int64_t)c->gaps[i].events));
         if (json_array_append_new(a, o) != 0)
-            (void)xmalloc(SIZE_MAX);
+            out_of_memory();
     }
     return a;
 }
@@ -133,7 +133,7 @@ static json_t *encode_losses(const struct checkpoint *c) {
         put(o, "to", integer(c->losses[i].to));
         put(o, "events", c->losses[i].events < 0 ? json_null() : integer(c->losses[i].events));
         if (json_array_append_new(a, o) != 0)
-            (void)xmalloc(SIZE_MAX);
+            out_of_memory();
     }
     return a;
 }
@@ -160,7 +160,7 @@ static json_t *encode_last(const struct checkpoint *c) {
 static void print_open(json_t *o, struct buffer *out) {
     char *s = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
     if (!s)
-        (void)xmalloc(SIZE_MAX);
+        out_of_memory();
     (void)buffer_append(out, s, strlen(s) - 1);
     free(s);
     json_decref(o);

@@ -81,7 +81,7 @@ static char *encode(const char *cluster, const char *topic, const char *kafka_st
     char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(o);
     if (!text)
-        (void)xmalloc(SIZE_MAX);
+        out_of_memory();
     return text;
 }
 

@@ -33,10 +33,14 @@ static int open_store(const struct settings *s, const char *path, struct store *
 }
 
 static int open_stores(struct run *r, const struct settings *s, struct error *e) {
-    if (open_store(s, s->checkpoint.path, &r->checkpoints, e) != 0)
-        return error_wrap(e, "checkpoint.path");
-    if (open_store(s, s->output.path, &r->output, e) != 0)
-        return error_wrap(e, "output.path");
+    if (open_store(s, s->checkpoint.path, &r->checkpoints, e) != 0) {
+        (void)error_wrap(e, "checkpoint.path");
+        return -1;
+    }
+    if (open_store(s, s->output.path, &r->output, e) != 0) {
+        (void)error_wrap(e, "output.path");
+        return -1;
+    }
     return 0;
 }
 

@@ -57,7 +57,7 @@ void task_drop(struct task *t) {
     if (partition_idle(t->partition)) {
         partition_free(t->partition);
     } else {
-        array_reserve(&w->dying, &w->cap_dying, w->n_dying + 1, sizeof *w->dying);
+        array_reserve(&w->dying, &w->cap_dying, w->n_dying + 1, sizeof(struct partition *));
         w->dying[w->n_dying++] = t->partition;
     }
     t->partition = NULL;

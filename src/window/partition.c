@@ -151,7 +151,7 @@ static struct file *open_file(struct partition *p, enum event_class class, int64
     random_hex(p->cfg.random, 8, hex); /* a key belongs to one upload for ever */
     char *key = file_key(class, p->cfg.partition_by, window, p->cfg.id, offset, hex, p->cfg.suffix);
     struct file *f = file_new(&p->shared, class, window, key, offset, max_ts, p->now_ms);
-    array_reserve(&p->files, &p->cap_files, p->n_files + 1, sizeof *p->files);
+    array_reserve(&p->files, &p->cap_files, p->n_files + 1, sizeof(struct file *));
     p->files[p->n_files++] = f;
     return f;
 }
@@ -161,8 +161,8 @@ static struct file *window_file(struct partition *p, int64_t window, int64_t off
     size_t i = find_window(p, window);
     if (i == p->n_windows || p->windows[i]->entry.window != window) {
         struct file *f = open_file(p, CLASS_EVENT, window, offset, max_ts);
-        array_reserve(&p->windows, &p->cap_windows, p->n_windows + 1, sizeof *p->windows);
-        memmove(p->windows + i + 1, p->windows + i, (p->n_windows - i) * sizeof *p->windows);
+        array_reserve(&p->windows, &p->cap_windows, p->n_windows + 1, sizeof(struct file *));
+        memmove(p->windows + i + 1, p->windows + i, (p->n_windows - i) * sizeof(struct file *));
         p->windows[i] = f;
         p->n_windows++;
     }
@@ -191,7 +191,7 @@ void partition_seal_file(struct partition *p, struct file *f) {
         size_t i = find_window(p, f->entry.window);
         assert(i < p->n_windows && p->windows[i] == f);
         p->n_windows--;
-        memmove(p->windows + i, p->windows + i + 1, (p->n_windows - i) * sizeof *p->windows);
+        memmove(p->windows + i, p->windows + i + 1, (p->n_windows - i) * sizeof(struct file *));
     }
     for (size_t i = 0; i < p->replay.n; i++)
         if (p->replay.gaps[i].file == f)
