@@ -7,7 +7,7 @@
 #include "base/checksum.h"
 #include "base/memory.h"
 
-enum part_state { PART_WAITING, PART_SENT, PART_WRITTEN, PART_ACKNOWLEDGED };
+enum part_state { PART_WAITING, PART_SENT, PART_WRITTEN, PART_SYNCING, PART_ACKNOWLEDGED };
 
 struct part {
     struct part *next;
@@ -16,7 +16,7 @@ struct part {
     struct store_part info;
     uint64_t offset; /* bytes of the file before it */
     enum part_state state;
-    bool covered; /* a SYNC sent after it is under way */
+    bool covered; /* by the SYNC that is wanted or under way */
     struct store_op op;
 };
 
@@ -181,6 +181,7 @@ static void on_part(struct store_op *op) {
     p->bytes.head = p->bytes.tail = NULL;
     if (f->shared->store->sync_parts) {
         p->state = PART_WRITTEN;
+        submit_sync(f);
         return;
     }
     p->state = PART_ACKNOWLEDGED;
@@ -216,8 +217,6 @@ static void on_created(struct store_op *op) {
     op->upload_id = NULL;
     for (struct part *p = f->parts; p; p = p->next)
         submit_part(f, p);
-    if (f->want_sync)
-        submit_sync(f);
 }
 
 static void create(struct file *f) {
@@ -268,21 +267,24 @@ static void on_synced(struct store_op *op) {
         fail(f, &op->error, "make durable");
         return;
     }
-    for (struct part *p = f->parts; p && p->covered; p = p->next)
+    for (struct part *p = f->parts; p && p->state == PART_SYNCING; p = p->next)
         p->state = PART_ACKNOWLEDGED;
     take_acknowledged(f);
-    if (f->want_sync)
-        submit_sync(f);
+    submit_sync(f);
 }
 
-/* The store serves requests of one upload in order, so a SYNC covers every part sent before it. */
+/* A SYNC is sent once all parts that it must cover are known to be written: a part that is being
+ * retried would be passed by it. */
 static void submit_sync(struct file *f) {
-    if (f->syncing || f->creating || !f->parts)
+    if (!f->want_sync || f->syncing)
         return;
+    for (const struct part *p = f->parts; p && p->covered; p = p->next)
+        if (p->state != PART_WRITTEN)
+            return;
     f->want_sync = false;
     f->syncing = true;
-    for (struct part *p = f->parts; p; p = p->next)
-        p->covered = true;
+    for (struct part *p = f->parts; p && p->covered; p = p->next)
+        p->state = PART_SYNCING;
     store_op_clear(&f->sync_op);
     f->sync_op = (struct store_op){.kind = STORE_UPLOAD_SYNC,
                                    .key = f->entry.key,
@@ -300,8 +302,10 @@ void file_sync(struct file *f) {
     finish_chunk(f);
     cut(f);
     bool uncovered = false;
-    for (struct part *p = f->parts; p; p = p->next)
+    for (struct part *p = f->parts; p; p = p->next) {
         uncovered |= !p->covered;
+        p->covered = true;
+    }
     if (!uncovered)
         return;
     f->want_sync = true;
