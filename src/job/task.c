@@ -54,6 +54,7 @@ void task_drop(struct task *t) {
     if (!t->partition)
         return;
     add_past(t);
+    t->partition->status = PARTITION_LOST; /* answers that still come change nothing */
     if (partition_idle(t->partition)) {
         partition_free(t->partition);
     } else {
