@@ -4,6 +4,9 @@
 static const struct cli_command commands[] = {
     {"run", cli_run, "run the job in the foreground"},
     {"check", cli_check, "print the settings, see that Kafka and the stores answer"},
+    {"verify", cli_verify, "see that the output is complete and without duplicates"},
+    {"inspect", cli_inspect, "show checkpoints and manifests readably"},
+    {"gc", cli_gc, "remove uploads that crashes have left behind"},
     {"generate", cli_generate, "write click events into the topic"},
 };
 
