@@ -74,9 +74,9 @@ static void check_key(const struct event_parser *p, struct event *ev) {
     const char *why = NULL;
     if (f->count == 0)
         why = "absent";
-    else if (f->type == JSON_STRING)
+    else if (f->type == JSON_TYPE_STRING)
         why = f->len == 0 ? "an empty string" : NULL;
-    else if (f->type != JSON_NUMBER)
+    else if (f->type != JSON_TYPE_NUMBER)
         why = json_type_name(f->type);
     else if (!is_plain_integer(f))
         why = "a number with a fraction or an exponent";
@@ -87,7 +87,7 @@ static void check_key(const struct event_parser *p, struct event *ev) {
 
 static void check_timestamp(const struct event_parser *p, struct event *ev) {
     const struct json_found *f = &p->json.found[WATCH_TIMESTAMP];
-    if (f->count == 0 || f->type == JSON_NULL)
+    if (f->count == 0 || f->type == JSON_TYPE_NULL)
         reject(ev, REJECT_NO_TIMESTAMP, "field \"%s\" is %s",
                field_name(p->rules.timestamp_field).text, f->count == 0 ? "absent" : "null");
     else
@@ -132,11 +132,11 @@ static void classify(struct event_parser *p, const struct record *r, struct even
         reject_invalid_json(ev, &p->json, r);
         return;
     }
-    if (p->json.type == JSON_NULL) {
+    if (p->json.type == JSON_TYPE_NULL) {
         ev->null = true;
         return;
     }
-    if (p->json.type != JSON_OBJECT) {
+    if (p->json.type != JSON_TYPE_OBJECT) {
         reject(ev, REJECT_NOT_OBJECT, "the value is %s; an event is an object",
                json_type_name(p->json.type));
         return;

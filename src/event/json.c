@@ -28,8 +28,8 @@ enum {
 struct walk {
     const char *in, *end;
     json_stops_fn *find_stops;
-    uint32_t *positions; /* of the stops in the window that begins at base */
-    const char *base;
+    uint32_t *positions; /* of the stops in the window [base, base_end) */
+    const char *base, *base_end;
     const uint32_t *next; /* none of those before it is ahead; in a local where it is hot */
     const char *run;      /* from here to the position nothing has been copied to out yet */
     char *out;
@@ -82,6 +82,7 @@ static const uint32_t *search_window(struct walk *w, const char *p) {
     for (size_t i = 0; i < 3; i++) /* string() looks ahead */
         w->positions[count + i] = NO_STOP;
     w->base = p;
+    w->base_end = p + n;
     return w->positions;
 }
 
@@ -92,6 +93,8 @@ INLINE const char *next_stop(struct walk *w, const char *p, const uint32_t **nex
             ++*next;
         if (LIKELY(**next != NO_STOP))
             return w->base + **next;
+        if (p < w->base_end)
+            p = w->base_end;
         *next = search_window(w, p);
     }
 }
@@ -203,19 +206,19 @@ INLINE const char *literal(struct walk *w, const char *p, const char *word, size
 INLINE const char *scalar(struct walk *w, const char *p, const uint32_t **next,
                           enum json_type *type, bool *escaped) {
     if (LIKELY(*p == '"')) {
-        *type = JSON_STRING;
+        *type = JSON_TYPE_STRING;
         p = string(w, p + 1, next, escaped);
         return p ? p + 1 : NULL;
     }
     if (*p == '-' || is_digit(*p)) {
-        *type = JSON_NUMBER;
+        *type = JSON_TYPE_NUMBER;
         return number(w, p);
     }
     if (*p == 'n') {
-        *type = JSON_NULL;
+        *type = JSON_TYPE_NULL;
         return literal(w, p, "null", 4);
     }
-    *type = JSON_BOOL;
+    *type = JSON_TYPE_BOOL;
     return *p == 't' ? literal(w, p, "true", 4) : literal(w, p, "false", 5);
 }
 
@@ -283,7 +286,7 @@ INLINE const char *value(struct walk *w, const char *p, size_t outer, const uint
                          enum json_type *type, bool *escaped) {
     if (LIKELY(*p == '"' || (*p != '{' && *p != '[')))
         return scalar(w, p, next, type, escaped);
-    *type = *p == '{' ? JSON_OBJECT : JSON_ARRAY;
+    *type = *p == '{' ? JSON_TYPE_OBJECT : JSON_TYPE_ARRAY;
     w->next = *next;
     p = container(w, p, outer);
     *next = w->next;
@@ -318,7 +321,7 @@ static void note(struct json_scanner *s, const struct walk *w, size_t watch, enu
     struct json_found *f = &s->found[watch];
     if (f->count++ > 0)
         return;
-    bool quoted = type == JSON_STRING;
+    bool quoted = type == JSON_TYPE_STRING;
     f->type = type;
     f->escaped = quoted && escaped;
     f->text = p + quoted;
@@ -387,7 +390,7 @@ static const char *root(struct json_scanner *s, struct walk *w) {
     if (w->end - w->in >= 3 && memcmp(w->in, "\xef\xbb\xbf", 3) == 0)
         return fail(w, JSON_BYTE_ORDER_MARK, p);
     if (*p == '{') {
-        s->type = JSON_OBJECT;
+        s->type = JSON_TYPE_OBJECT;
         p = top_object(s, w, p);
     } else {
         p = value(w, p, 0, &w->next, &s->type, &escaped);
@@ -401,20 +404,23 @@ static const char *root(struct json_scanner *s, struct walk *w) {
     return p;
 }
 
-/* Scratch memory for a text of len bytes; after a much larger one the memory is given back. */
-static void reserve(struct json_scanner *s, size_t len) {
-    if (LIKELY(len <= s->capacity && s->capacity <= CAPACITY_KEEP))
-        return;
-    if (len <= s->capacity && len > CAPACITY_KEEP)
-        return;
-    size_t capacity = CAPACITY_MIN;
-    while (capacity < len)
-        capacity *= 2;
+static void allocate(struct json_scanner *s, size_t capacity) {
     free(s->in);
     free(s->out);
     s->in = xmalloc(capacity + PADDING);
     s->out = xmalloc(capacity + COPY);
     s->capacity = capacity;
+}
+
+/* Scratch memory for a text of len bytes; after a much larger one the memory is given back. */
+static void reserve(struct json_scanner *s, size_t len) {
+    bool large = s->capacity > CAPACITY_KEEP && len <= CAPACITY_KEEP;
+    if (LIKELY(len <= s->capacity && !large))
+        return;
+    size_t capacity = CAPACITY_MIN;
+    while (capacity < len)
+        capacity *= 2;
+    allocate(s, capacity);
 }
 
 bool json_scan(struct json_scanner *s, const char *text, size_t len) {
@@ -442,6 +448,7 @@ void json_scanner_init(struct json_scanner *s, enum json_simd simd) {
     *s = (struct json_scanner){.find_stops = json_stops_for(simd)};
     assert(s->find_stops);
     s->positions = xmalloc(JSON_STOPS_ROOM * sizeof *s->positions);
+    allocate(s, CAPACITY_MIN);
 }
 
 void json_scanner_free(struct json_scanner *s) {

@@ -47,8 +47,8 @@ INLINE uint64_t plain_block(const char *p) {
         memcpy(&x, p + i, sizeof x);
         x = le64toh(x);
         uint64_t control = ~((x & EIGHT_TIMES(0x7f)) + EIGHT_TIMES(0x80 - 0x20));
-        uint64_t found = ((control | x) & EIGHT_TIMES(0x80)) | equal_bytes(x, '"') |
-                         equal_bytes(x, '\\');
+        uint64_t found =
+            ((control | x) & EIGHT_TIMES(0x80)) | equal_bytes(x, '"') | equal_bytes(x, '\\');
         /* Gathers the eight high bits in the top byte. */
         stops |= (found >> 7) * UINT64_C(0x0102040810204080) >> 56 << i;
     }

@@ -59,7 +59,7 @@ static bool read_iso8601(const struct event_rules *rules, const struct json_foun
 void timestamp_read(const struct event_rules *rules, const struct json_found *f, struct event *ev) {
     bool iso = rules->timestamp_format == TIMESTAMP_ISO8601;
     int64_t ms = 0;
-    if (f->type != (iso ? JSON_STRING : JSON_NUMBER))
+    if (f->type != (iso ? JSON_TYPE_STRING : JSON_TYPE_NUMBER))
         wrong_type(rules, f, ev);
     else if (!(iso ? read_iso8601(rules, f, ev, &ms) : read_number(rules, f, ev, &ms)))
         return;

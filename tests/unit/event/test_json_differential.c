@@ -1,0 +1,219 @@
+/* The scanner against others: each vector variant against a search of one byte at a time, minifying
+ * against a minifier of a few lines, and what is JSON against jansson, over random mutations. */
+#include "event/json_testing.h"
+
+#include <jansson.h>
+
+#include "base/checksum.h"
+
+static uint64_t seed;
+
+static size_t below(size_t n) {
+    return (size_t)(splitmix64(seed++) >> 11) % n;
+}
+
+/* ---- Stops -------------------------------------------------------------------------------------- */
+
+enum { STOP_ROUNDS = 2000 };
+
+static size_t stops_one_by_one(const char *text, size_t n, uint32_t *positions) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            positions[count++] = (uint32_t)i;
+    }
+    return count;
+}
+
+/* Text in which one byte in `rarity` is any byte at all. */
+static char *random_text(size_t n, size_t rarity) {
+    char *text = xmalloc(n);
+    for (size_t i = 0; i < n; i++)
+        text[i] = (char)(below(rarity) == 0 ? below(256) : 'a' + below(26));
+    return text;
+}
+
+static void check_stops(json_stops_fn *find_stops) {
+    static const size_t rarities[] = {1, 2, 5, 20, 200};
+    uint32_t *got = xmalloc(JSON_STOPS_ROOM * sizeof *got);
+    uint32_t *want = xmalloc(JSON_STOPS_ROOM * sizeof *want);
+    for (int round = 0; round < STOP_ROUNDS; round++) {
+        size_t n = JSON_STOPS_BLOCK * (1 + below(JSON_STOPS_WINDOW / JSON_STOPS_BLOCK));
+        char *text = random_text(n, rarities[round % 5]);
+        size_t count = stops_one_by_one(text, n, want);
+        assert_int_equal(find_stops(text, n, got), count);
+        assert_memory_equal(got, want, count * sizeof *want);
+        free(text);
+    }
+    free(got);
+    free(want);
+}
+
+static void stops(void **state) {
+    (void)state;
+    for (int simd = JSON_PLAIN; simd < JSON_SIMD_COUNT; simd++)
+        if (json_stops_for((enum json_simd)simd))
+            check_stops(json_stops_for((enum json_simd)simd));
+}
+
+static void stops_of_each_byte(void **state) {
+    (void)state;
+    for (int simd = JSON_PLAIN; simd < JSON_SIMD_COUNT; simd++) {
+        json_stops_fn *find_stops = json_stops_for((enum json_simd)simd);
+        for (int c = 0; find_stops && c < 256; c++) {
+            char block[JSON_STOPS_BLOCK];
+            uint32_t got[JSON_STOPS_ROOM], want[JSON_STOPS_ROOM];
+            memset(block, c, sizeof block);
+            size_t count = stops_one_by_one(block, sizeof block, want);
+            assert_int_equal(find_stops(block, sizeof block, got), count);
+            assert_memory_equal(got, want, count * sizeof *want);
+        }
+    }
+}
+
+static void the_best_can_be_run(void **state) {
+    (void)state;
+    assert_non_null(json_stops_for(json_simd_best()));
+    assert_null(json_stops_for(JSON_SIMD_COUNT));
+}
+
+/* ---- Mutations ---------------------------------------------------------------------------------- */
+
+static const char *const documents[] = {
+    "{\"event_id\": \"1f7ed1c0-0000-4000-a000-000000000000\", \"user_id\": \"user_00042\", "
+    "\"page_url\": \"/search?q=shoes&sort=price\", \"timestamp\": 1729630800000, \"price\": null}",
+    "{\"a\":[1,-2.5e+3,0.1,true,false,null,{\"b\":{}},[]],\"c\":\"\\u00e9\\n\\\"\\ud83d\\ude00\"}",
+    "[\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\", \"\\\\\", 0, -0, 1e5, [[[[]]]], "
+    "{\"x\":{\"y\":[]}}]",
+    " { \"k\" : \"v\" , \"l\" : [ 1 , 2 ] } ",
+    "\"just a string with \\t escapes\"",
+    "-12.5E-3",
+};
+
+static const char alphabet[] = "{}[]:,\"\\ \n\t0123456789.eE+-truefalsnud\x01\x7f\x80\xbf\xc3\xe2"
+                               "\xed\xf0\xff/b";
+
+struct text {
+    char bytes[1024];
+    size_t len;
+};
+
+static void mutate(struct text *t) {
+    size_t at = below(t->len + 1);
+    char c = alphabet[below(sizeof alphabet - 1)];
+    size_t n = 1 + below(8);
+    switch (below(5)) {
+    case 0: /* another byte */
+        if (at < t->len)
+            t->bytes[at] = c;
+        break;
+    case 1: /* one more */
+        if (t->len == sizeof t->bytes)
+            break;
+        memmove(t->bytes + at + 1, t->bytes + at, t->len - at);
+        t->bytes[at] = c;
+        t->len++;
+        break;
+    case 2: /* some less */
+        if (n > t->len - at)
+            n = t->len - at;
+        memmove(t->bytes + at, t->bytes + at + n, t->len - at - n);
+        t->len -= n;
+        break;
+    case 3: /* a piece twice */
+        if (n > t->len - at || t->len + n > sizeof t->bytes)
+            break;
+        memmove(t->bytes + at + n, t->bytes + at, t->len - at);
+        t->len += n;
+        break;
+    default: /* cut off */
+        if (below(8) == 0)
+            t->len = at;
+        break;
+    }
+}
+
+static struct text mutant(void) {
+    struct text t;
+    const char *document = documents[below(sizeof documents / sizeof *documents)];
+    t.len = strlen(document);
+    memcpy(t.bytes, document, t.len);
+    for (size_t n = below(4); n > 0; n--)
+        mutate(&t);
+    return t;
+}
+
+/* Removes white space outside strings from JSON. */
+static size_t minify(const char *text, size_t len, char *out) {
+    size_t n = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < len; i++) {
+        if (!in_string && strchr(" \t\r\n", text[i]))
+            continue;
+        out[n++] = text[i];
+        if (in_string && text[i] == '\\')
+            out[n++] = text[++i];
+        else if (text[i] == '"')
+            in_string = !in_string;
+    }
+    return n;
+}
+
+static void mutants_are_minified_alike(void **state) {
+    (void)state;
+    seed = 1;
+    for (int i = 0; i < 60000; i++) {
+        struct text t = mutant();
+        struct outcome o = scan_all(t.bytes, t.len);
+        if (o.ok) {
+            char want[sizeof t.bytes];
+            assert_int_equal(o.out_len, minify(t.bytes, t.len, want));
+            assert_memory_equal(o.out, want, o.out_len);
+        }
+        outcome_free(&o);
+    }
+}
+
+/* jansson refuses numbers that do not fit, half a surrogate pair, and \u0000 in names. */
+static bool known_difference(const json_error_t *e) {
+    switch (json_error_code(e)) {
+    case json_error_numeric_overflow:
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return true;
+    default:
+        return strncmp(e->text, "invalid Unicode", strlen("invalid Unicode")) == 0;
+    }
+}
+
+static void mutants_are_json_to_both(void **state) {
+    (void)state;
+    size_t accepted = 0, refused = 0;
+    seed = 1000000;
+    for (int i = 0; i < 60000; i++) {
+        struct text t = mutant();
+        json_error_t e;
+        json_t *j = json_loadb(t.bytes, t.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+        bool ok = parses(t.bytes, t.len);
+        if (j ? !ok : ok && !known_difference(&e))
+            fail_msg("%s to jansson (%s): %.*s", j ? "JSON" : "no JSON", j ? "" : e.text,
+                     (int)t.len, t.bytes);
+        accepted += ok;
+        refused += !ok;
+        json_decref(j);
+    }
+    assert_true(accepted > 10000); /* so that both sides were tried */
+    assert_true(refused > 10000);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stops),
+        cmocka_unit_test(stops_of_each_byte),
+        cmocka_unit_test(the_best_can_be_run),
+        cmocka_unit_test(mutants_are_minified_alike),
+        cmocka_unit_test(mutants_are_json_to_both),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
