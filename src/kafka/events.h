@@ -30,7 +30,7 @@ struct events;
 
 struct events *events_new(const struct events_config *cfg);
 /* The next event, as seen at `now_ms`: a pure function of the seed and the calls so far. */
-void events_next(struct events *g, int64_t now_ms, struct made_event *out);
+void events_next(struct events *g, int64_t now_ms, struct made_event *ev);
 void events_free(struct events *g);
 
 #endif

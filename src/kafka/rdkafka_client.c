@@ -216,7 +216,9 @@ static int unreachable(struct kafka_client *c, const char *what, int timeout_ms,
                          "kafka.properties.sasl.* and security.protocol",
                          servers, last);
     if (last[0] == '\0')
-        (void)snprintf(last, sizeof last, "no answer to the request for the %s", what);
+        (void)snprintf(last, sizeof last,
+                       "no answer to the request for the %s; a wrong security.protocol looks so",
+                       what);
     return error_set(e, ERR_UNAVAILABLE,
                      "no Kafka broker answers at %s within %g s (%s): check that it runs and "
                      "kafka.bootstrap_servers",

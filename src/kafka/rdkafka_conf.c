@@ -113,16 +113,10 @@ static size_t clamp(size_t value, size_t low, size_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-enum {
-    /* What librdkafka allocates for a record besides its bytes, measured with 2.0.2. */
-    RECORD_OVERHEAD = 512,
-    SMALLEST_RECORD = 128, /* below it, the limit on the number of records bounds the queue */
-};
-
-/* Fetch sizes. librdkafka's limits are per partition here, since each has a queue of its own, and
- * count payload bytes only; one response per broker is in flight besides. So a partition gets its
- * share of half the queue's bytes, and a response may bring an eighth of the whole (it is compressed,
- * so it unpacks to some of the other half). */
+/* Fetch sizes. librdkafka's limits are per partition here, since each has a queue of its own. They
+ * count payload bytes and records, so a partition's share of the memory is halved: one half bounds the
+ * bytes, the other what is allocated for each record besides. A response under way comes on top; it
+ * is compressed, hence no more than an eighth of the whole. */
 static int tune_fetching(rd_kafka_conf_t *conf, const struct kafka_config *cfg, int32_t partitions,
                          size_t *wake_bytes, struct error *e) {
     size_t n = partitions > 0 ? (size_t)partitions : 1;
@@ -130,12 +124,15 @@ static int tune_fetching(rd_kafka_conf_t *conf, const struct kafka_config *cfg, 
     size_t response = clamp(cfg->fetch_queue_bytes / 8, (size_t)1 << 20, (size_t)16 << 20);
     size_t fetch = clamp(response / n, (size_t)64 << 10, (size_t)4 << 20);
     if (set_number(conf, "queued.max.messages.kbytes", share >> 10, e) ||
-        set_number(conf, "queued.min.messages", share / SMALLEST_RECORD, e) ||
+        set_number(conf, "queued.min.messages", share / KAFKA_RECORD_OVERHEAD, e) ||
         set_number(conf, "fetch.message.max.bytes", fetch, e) ||
         set_number(conf, "fetch.max.bytes", response, e) ||
-        /* Long polls hold up everything else on the connection: a partition that has just been
-         * emptied by us, a new assignment, questions for offsets. */
-        set(conf, "fetch.wait.max.ms", "100", e))
+        /* A request is parked for so long where the partitions that have room have no records, and
+         * until it returns the full ones, which we empty meanwhile, are not fetched: with one busy
+         * partition of three, 500 ms (the default) let 34,000 records/s through, 10 ms 590,000. An
+         * idle consumer costs 0.6 % of a core by it. Also bounds how late a partition's end is
+         * seen and how long a new assignment takes. */
+        set(conf, "fetch.wait.max.ms", "10", e))
         return -1;
     /* With all queues full, librdkafka before 2.2 looks again only after a second. */
     char why[256];

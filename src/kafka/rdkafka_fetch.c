@@ -68,8 +68,6 @@ static void wake_brokers(struct rdkafka_source *s) {
         rd_kafka_error_destroy(error);
 }
 
-enum { RECORD_OVERHEAD = 128 }; /* as rdkafka_conf.c's limit on the number of records */
-
 size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
                      const struct source_sink *sink) {
     struct rdkafka_source *s = rdkafka_of(base);
@@ -86,7 +84,7 @@ size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
     for (ssize_t i = 0; i < n; i++) {
         int dropped = 0;
         rd_kafka_message_t *m = s->batch[i];
-        bytes += m->len + RECORD_OVERHEAD;
+        bytes += m->len + KAFKA_RECORD_OVERHEAD;
         if (!stop) {
             stop = deliver(s, p, m, sink, &dropped);
             delivered += !dropped;

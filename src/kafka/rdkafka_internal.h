@@ -17,6 +17,9 @@ enum kafka_purpose {
     KAFKA_PRODUCE, /* the generator's */
 };
 
+/* What librdkafka allocates for a queued record besides its bytes. */
+enum { KAFKA_RECORD_OVERHEAD = 512 };
+
 /* A copy that lives as long as the source; free with kafka_config_free. */
 struct kafka_config *kafka_config_copy(const struct kafka_config *cfg);
 void kafka_config_free(struct kafka_config *cfg);
