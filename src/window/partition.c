@@ -19,19 +19,26 @@ static void on_progress(void *ctx) {
     ((struct partition *)ctx)->changes++;
 }
 
-/* A part of an upload that the store has dropped: claiming again freezes the file, and rule 9
- * rebuilds what is missing. */
+/* One more checkpoint, then this claim ends: the put also tells whether the partition is still ours. */
+static void want_reclaim(struct partition *p, const struct error *why, int64_t offset) {
+    if (!p->rebuild) {
+        p->error = *why;
+        p->reclaim_offset = offset;
+    }
+    p->rebuild = true;
+}
+
+/* A part of an upload that the store no longer knows. Either it has dropped it: claiming again
+ * freezes the file, and rule 9 rebuilds what is missing; or another process has claimed the partition
+ * and published the file. */
 static void on_file_failed(void *ctx, const struct error *e) {
     struct partition *p = ctx;
     struct error wrapped = *e;
     (void)error_wrap(&wrapped, "partition %d", p->cfg.id);
-    if (e->code == ERR_NO_SUCH_UPLOAD && p->status == PARTITION_RUNNING) {
-        p->error = wrapped;
-        p->reclaim_offset = p->position;
-        p->status = PARTITION_RECLAIM;
-        return;
-    }
-    partition_fail(p, &wrapped);
+    if (e->code == ERR_NO_SUCH_UPLOAD)
+        want_reclaim(p, &wrapped, p->position);
+    else
+        partition_fail(p, &wrapped);
 }
 
 static void on_published(void *ctx, const struct file_entry *f) {
@@ -49,11 +56,7 @@ static void on_lost_upload(void *ctx, const struct file_entry *f, const struct e
              "partition %d: the store has dropped the unfinished upload of %s%s (%s); its %" PRIu64
              " events are read from Kafka again",
              p->cfg.id, p->cfg.output->path, f->key, why->text, f->count.events);
-    if (!p->rebuild) {
-        p->error = *why;
-        p->reclaim_offset = f->first;
-    }
-    p->rebuild = true;
+    want_reclaim(p, why, f->first);
 }
 
 static void on_commits_failed(void *ctx, const struct error *e) {
