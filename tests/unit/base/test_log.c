@@ -1,0 +1,155 @@
+/* The log's lines, as they arrive on stderr. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static char text[8192];
+static int real_stderr;
+static FILE *file;
+
+/* From here on stderr is a file. */
+static void listen(enum log_format format, enum log_level level) {
+    log_init(format, level);
+    (void)fflush(stderr);
+    file = tmpfile();
+    assert_non_null(file);
+    real_stderr = dup(STDERR_FILENO);
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+}
+
+/* What was written meanwhile. */
+static const char *heard(void) {
+    (void)fflush(stderr);
+    assert_true(dup2(real_stderr, STDERR_FILENO) >= 0);
+    (void)close(real_stderr);
+    rewind(file);
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    text[n] = '\0';
+    (void)fclose(file);
+    return text;
+}
+
+static json_t *heard_json(void) {
+    const char *line = heard();
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    json_t *j = json_loads(line, 0, NULL);
+    if (!j)
+        fail_msg("%s", line);
+    return j;
+}
+
+static const char *member(const json_t *j, const char *name) {
+    return json_string_value(json_object_get(j, name));
+}
+
+static void json(void **state) {
+    (void)state;
+    listen(LOG_JSON, LOG_INFO);
+    log_warn("disk_full", "%d bytes left on %s", 7, "/data");
+    json_t *j = heard_json();
+    assert_string_equal(member(j, "level"), "warn");
+    assert_string_equal(member(j, "event"), "disk_full");
+    assert_string_equal(member(j, "message"), "7 bytes left on /data");
+    int y, mo, d, h, mi, s, ms;
+    assert_int_equal(
+        sscanf(member(j, "time"), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &y, &mo, &d, &h, &mi, &s, &ms),
+        7);
+    json_decref(j);
+}
+
+static void json_escapes_everything_that_needs_it(void **state) {
+    (void)state;
+    char all[0x80];
+    for (int c = 1; c < 0x80; c++)
+        all[c - 1] = (char)c;
+    all[0x7f] = '\0';
+    listen(LOG_JSON, LOG_INFO);
+    log_info("x", "%s", all);
+    json_t *j = heard_json();
+    assert_string_equal(member(j, "message"), all);
+    json_decref(j);
+}
+
+static void json_keeps_other_languages(void **state) {
+    (void)state;
+    listen(LOG_JSON, LOG_INFO);
+    log_error("x", "%s", "\xc3\xa9\xf0\x9f\x98\x80");
+    json_t *j = heard_json();
+    assert_string_equal(member(j, "message"), "\xc3\xa9\xf0\x9f\x98\x80");
+    json_decref(j);
+}
+
+static void text_is_one_line(void **state) {
+    (void)state;
+    listen(LOG_TEXT, LOG_INFO);
+    log_error("x", "a\nb\r\nc");
+    const char *line = heard();
+    assert_non_null(strstr(line, "Z error x: a b  c\n"));
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+}
+
+static void long_messages_are_cut(void **state) {
+    (void)state;
+    char longest[6000];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    listen(LOG_JSON, LOG_INFO);
+    log_info("x", "%s", longest);
+    json_t *j = heard_json();
+    assert_in_range(strlen(member(j, "message")), 1000, 5000);
+    json_decref(j);
+}
+
+static void levels(void **state) {
+    (void)state;
+    listen(LOG_TEXT, LOG_WARN);
+    log_debug("a", "1");
+    log_info("b", "2");
+    log_warn("c", "3");
+    log_error("d", "4");
+    const char *lines = heard();
+    assert_null(strstr(lines, "a: 1"));
+    assert_null(strstr(lines, "b: 2"));
+    assert_non_null(strstr(lines, "warn  c: 3\n"));
+    assert_non_null(strstr(lines, "error d: 4\n"));
+    assert_false(log_enabled(LOG_INFO));
+    assert_true(log_enabled(LOG_WARN));
+}
+
+static void clear_progress(void) {
+    (void)fputs("<cleared>", stderr);
+}
+
+static void before_line_is_called(void **state) {
+    (void)state;
+    listen(LOG_TEXT, LOG_INFO);
+    log_set_before_line(clear_progress);
+    log_debug("a", "1");
+    log_info("b", "2");
+    log_set_before_line(NULL);
+    log_info("c", "3");
+    const char *lines = heard();
+    assert_memory_equal(lines, "<cleared>", 9);
+    assert_null(strstr(lines + 9, "<cleared>"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json),
+        cmocka_unit_test(json_escapes_everything_that_needs_it),
+        cmocka_unit_test(json_keeps_other_languages),
+        cmocka_unit_test(text_is_one_line),
+        cmocka_unit_test(long_messages_are_cut),
+        cmocka_unit_test(levels),
+        cmocka_unit_test(before_line_is_called),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
