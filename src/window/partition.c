@@ -114,11 +114,19 @@ bool partition_idle(const struct partition *p) {
     return p->inflight == 0 && commits_inflight(p->commits) == 0 && !chain_inflight(p->chain);
 }
 
+/* After STOPPED, nothing that still arrives matters: the last checkpoint stands. */
 void partition_fail(struct partition *p, const struct error *e) {
-    if (p->status == PARTITION_FAILED || p->status == PARTITION_LOST)
+    if (p->status == PARTITION_FAILED || p->status == PARTITION_LOST ||
+        p->status == PARTITION_STOPPED)
         return;
     p->error = *e;
     p->status = PARTITION_FAILED;
+}
+
+/* A record or the log does not fit: no checkpoint of this state may be put. */
+static int refuse(struct partition *p, const struct error *e) {
+    partition_fail(p, e);
+    return -1;
 }
 
 int64_t partition_position(const struct partition *p) {
@@ -245,8 +253,10 @@ int partition_place(struct partition *p, int64_t offset, enum record_kind kind, 
         judge(p, timestamp, out);
     else if (kind == RECORD_REJECTED)
         out->class = CLASS_REJECTED;
-    if (offset < p->base_next)
-        return out->class == CLASS_NULL ? 0 : place_replayed(p, offset, out, e);
+    if (offset < p->base_next) {
+        bool placed = out->class == CLASS_NULL || place_replayed(p, offset, out, e) == 0;
+        return placed ? 0 : refuse(p, e);
+    }
     p->read[out->class].events++;
     p->read[out->class].hash += offset_hash(offset);
     p->stats.events[out->class]++;
@@ -269,8 +279,10 @@ static int move_to(struct partition *p, int64_t position, struct error *e) {
         return 0;
     uint64_t lost = 0;
     if (replay_advance(&p->replay, position, on_gap_ended, p, p->cfg.allow_data_loss ? &lost : NULL,
-                       e) != 0)
-        return error_wrap(e, "partition %d", p->cfg.id);
+                       e) != 0) {
+        (void)error_wrap(e, "partition %d", p->cfg.id);
+        return refuse(p, e);
+    }
     if (lost > 0 && p->n_losses > 0)
         p->losses[p->n_losses - 1].events += (int64_t)lost;
     return 0;
@@ -313,26 +325,30 @@ int partition_advance(struct partition *p, int64_t offset, uint32_t crc32c, stru
 }
 
 int partition_eof(struct partition *p, int64_t offset, struct error *e) {
-    if (offset < p->base_next)
-        return error_set(e, ERR_DATA_LOSS,
-                         "partition %d: the topic ends at offset %" PRId64
-                         ", but the checkpoint has read up to %" PRId64
-                         ": it was truncated or recreated. Give the job another name and "
-                         "output.path, or restore the topic",
-                         p->cfg.id, offset, p->base_next);
+    if (offset < p->base_next) {
+        (void)error_set(e, ERR_DATA_LOSS,
+                        "partition %d: the topic ends at offset %" PRId64
+                        ", but the checkpoint has read up to %" PRId64
+                        ": it was truncated or recreated. Give the job another name and "
+                        "output.path, or restore the topic",
+                        p->cfg.id, offset, p->base_next);
+        return refuse(p, e);
+    }
     return offset > p->position ? move_to(p, offset, e) : 0;
 }
 
 int partition_check_log_start(struct partition *p, int64_t log_start, struct error *e) {
     if (log_start <= p->position)
         return 0;
-    if (!p->cfg.allow_data_loss)
-        return error_set(e, ERR_DATA_LOSS,
-                         "partition %d: offsets %" PRId64 " to %" PRId64
-                         " are still needed, but Kafka's log begins at %" PRId64
-                         " (retention removed them). Restore them, or accept the loss with "
-                         "--allow-data-loss, which records it",
-                         p->cfg.id, p->position, log_start - 1, log_start);
+    if (!p->cfg.allow_data_loss) {
+        (void)error_set(e, ERR_DATA_LOSS,
+                        "partition %d: offsets %" PRId64 " to %" PRId64
+                        " are still needed, but Kafka's log begins at %" PRId64
+                        " (retention removed them). Restore them, or accept the loss with "
+                        "--allow-data-loss, which records it",
+                        p->cfg.id, p->position, log_start - 1, log_start);
+        return refuse(p, e);
+    }
     bool unread = log_start > p->base_next; /* then nobody knows how many events they held */
     log_warn("data_loss_accepted",
              "partition %d: offsets %" PRId64 " to %" PRId64

@@ -117,7 +117,7 @@ static int feed(struct sim_process *pr, int64_t records, struct error *e) {
         return 0;
     if (partition_eof(pr->p, pr->at, e) != 0)
         return -1;
-    if (pr->at == pr->sim->log.n && !partition_replaying(pr->p)) {
+    if (!pr->sim->endless && pr->at == pr->sim->log.n && !partition_replaying(pr->p)) {
         partition_stop(pr->p, STOP_DRAIN);
         pr->stopping = true;
     }

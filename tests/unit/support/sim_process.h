@@ -19,6 +19,7 @@ struct sim {
     struct identity identity;
     struct sim_paths paths;
     size_t reserve;  /* what file_reserve is asked for: CHUNK_MAX makes each line a chunk */
+    bool endless;    /* processes do not ask for a drained stop at the log's end */
     uint64_t random; /* seed of the next process */
     int n_processes;
 };
