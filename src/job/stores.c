@@ -11,7 +11,7 @@ struct store *stores_open_one(const struct settings *s, const char *path, struct
     struct stat st;
     struct s3_config cfg;
     if (!store_path_is_s3(path) && stat(path, &st) != 0) {
-        (void)error_errno(e, errno, "no such directory: %s", path);
+        (void)error_errno(e, errno, "cannot open %s", path);
         return NULL;
     }
     settings_s3_config(s, &cfg);

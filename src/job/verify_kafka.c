@@ -306,7 +306,8 @@ int verify_kafka(struct verify *v, struct error *e) {
         return error_wrap(e, "cannot compare with Kafka");
     for (size_t i = 0; i < v->n_parts; i++) {
         struct part *p = &v->parts[i];
-        if (strcmp(cluster, p->newest->identity.cluster) != 0)
+        bool demo = strcmp(p->newest->identity.cluster, "embedded") == 0; /* its ids vary */
+        if (!demo && strcmp(cluster, p->newest->identity.cluster) != 0)
             return error_set(e, ERR_MISMATCH,
                              "cannot compare with Kafka: %s belongs to cluster %s, this is %s",
                              p->chain->prefix, p->newest->identity.cluster, cluster);
