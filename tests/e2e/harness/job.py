@@ -46,6 +46,8 @@ class Job:
         self.output, self.checkpoints = store.output, store.checkpoints
         self.settings = {
             **kafka.settings(topic),
+            # Jobs of other topics must not wait for each other's dead members.
+            "kafka.group_id": f"group-{topic}",
             **store.settings,
             "checkpoint.interval": "1s",
             "checkpoint.min_pause": "100ms",

@@ -1,0 +1,241 @@
+"""Whatever dies, freezes or comes twice: each event stands in the output exactly once."""
+
+import random
+import re
+import signal
+import time
+
+import pytest
+from harness.processes import wait_until
+
+START = "2024-10-22T20:30:00Z"
+AT = 1729629000000
+KILLS = 30
+QUICK = {
+    "kafka.assignment": "all",
+    "checkpoint.interval": "200ms",
+    "checkpoint.min_pause": "50ms",
+    "restart.delay": "100ms",
+}
+
+
+def verify(j):
+    """The program's own opinion, beside the oracle's."""
+    done = j.tidemark.run(["verify", "--deep"], j.settings, timeout=90)
+    assert done.returncode == 0, f"verify: exit {done.returncode}:\n{done.stdout}{done.stderr}"
+
+
+def events(count, first=0, at=AT):
+    for i in range(first, first + count):
+        value = f'{{"user_id":"u","timestamp":{at + i * 1000},"n":{i}}}'
+        yield b"u", value.encode(), at + i * 1000
+
+
+def test_killed_again_and_again(kafka, job):
+    topic = kafka.create_topic(partitions=3, compression_type="lz4")
+    # Windows close every second or so, files roll by size too, and some pass through idleness.
+    j = job(
+        topic,
+        {
+            **QUICK,
+            "window.size": "1m",
+            "window.out_of_orderness": "2m",
+            "output.max_file_size": "200KiB",
+            "output.max_file_age": "5s",
+            "memory.limit": "64MiB",
+        },
+    )
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")  # of the moments, as far as a machine repeats them
+    moments = random.Random(seed)
+    generator = j.start_generator(
+        rate=1200, speed=60, start=START, late="1%", malformed="1%", disorder="90s"
+    )
+    for kill in range(KILLS):
+        process = j.start()
+        # From the middle of its start to well into its work.
+        time.sleep(moments.uniform(0.02, 1.5))
+        assert process.returncode is None, f"run {kill} ended:\n{process.stderr()[-4000:]}"
+        process.kill9()
+    assert generator.stop() == 143
+    numbers = j.newest()
+    assert sum(numbers.values()) > 2 * KILLS, f"it hardly ever came to a checkpoint: {numbers}"
+    j.bounded()
+    report = j.compare()
+    assert report.count("event") > 10_000 and report.count("late") and report.count("rejected")
+    verify(j)
+
+
+def test_a_frozen_process_wakes_up_and_notices(kafka, job):
+    topic = kafka.create_topic(partitions=2)
+    j = job(topic, {**QUICK, "window.size": "10s", "window.out_of_orderness": "10s"})
+    generator = j.start_generator(rate=500, speed=60, start=START, late="1%", malformed="1%")
+    frozen = j.start()
+    wait_until(j.files, "the first files")
+    frozen.sigstop()
+    left = j.newest()
+    second = j.start()
+    goal = max(left.values()) + 12
+    j.wait_for_checkpoints(goal, (0, 1), second)
+    frozen.sigcont()
+    # Both insist on the partitions that they were told to take: one gives in after five losses.
+    both = (frozen, second)
+    wait_until(lambda: [p for p in both if p.returncode is not None], "one to give in", 90)
+    loser = next(p for p in both if p.returncode is not None)
+    winner = second if loser is frozen else frozen
+    assert loser.returncode == 1, loser.stderr()[-4000:]
+    assert "another process runs this job" in loser.stderr()
+    assert re.search("lost|another process", frozen.stderr()), frozen.stderr()[-4000:]
+    # The other one goes on.
+    goal = max(j.newest().values()) + 3
+    j.wait_for_checkpoints(goal, (0, 1), winner)
+    assert generator.stop() == 143
+    assert winner.stop(10) == 143
+    j.bounded()
+    j.compare()
+    verify(j)
+
+
+def test_a_frozen_member_of_a_group_is_replaced(kafka, job):
+    topic = kafka.create_topic(partitions=2)
+    settings = {
+        **QUICK,
+        "kafka.assignment": "group",
+        "kafka.properties.session.timeout.ms": 2000,
+        "kafka.properties.heartbeat.interval.ms": 300,
+        "window.size": "10s",
+        "window.out_of_orderness": "10s",
+    }
+    j = job(topic, settings)
+    generator = j.start_generator(rate=500, speed=60, start=START)
+    frozen = j.start()
+    wait_until(j.files, "the first files")
+    second = j.start()
+    wait_until(
+        lambda: {j.checkpoint(p)["writer"]["pid"] for p in (0, 1)} == {frozen.pid, second.pid},
+        "both to own a partition",
+        60,
+    )
+    frozen.sigstop()
+    wait_until(
+        lambda: {j.checkpoint(p)["writer"]["pid"] for p in (0, 1)} == {second.pid},
+        "the group to give all to the second",
+        60,
+    )
+    j.wait_for_checkpoints(max(j.newest().values()) + 3, (0, 1), second)
+    frozen.sigcont()
+    # The group takes it in again: that is no failure.
+    wait_until(
+        lambda: {j.checkpoint(p)["writer"]["pid"] for p in (0, 1)} == {frozen.pid, second.pid},
+        "both to own a partition again",
+        60,
+    )
+    assert generator.stop() == 143
+    assert frozen.stop(10) == 143 and second.stop(10) == 143
+    j.bounded()
+    j.compare()
+    verify(j)
+
+
+def test_members_of_a_group_come_and_go(kafka, job):
+    topic = kafka.create_topic(partitions=4)
+    settings = {
+        **QUICK,
+        "kafka.assignment": "group",
+        "kafka.properties.session.timeout.ms": 2000,
+        "kafka.properties.heartbeat.interval.ms": 300,
+        "window.size": "10s",
+        "window.out_of_orderness": "10s",
+    }
+    j = job(topic, settings)
+    generator = j.start_generator(rate=800, speed=60, start=START, late="1%")
+    stays = j.start()
+    wait_until(j.files, "the first files")
+    for leave in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        guest = j.start()
+        wait_until(
+            lambda guest=guest: guest.pid in {j.checkpoint(p)["writer"]["pid"] for p in range(4)},
+            "the guest's first checkpoint",
+            60,
+        )
+        guest.signal(leave)
+        assert guest.wait(10) in (-signal.SIGKILL, 143)
+    wait_until(
+        lambda: {j.checkpoint(p)["writer"]["pid"] for p in range(4)} == {stays.pid},
+        "the one that stays to own all",
+        60,
+    )
+    assert generator.stop() == 143
+    assert stays.stop(10) == 143
+    j.bounded()
+    j.compare()
+    verify(j)
+
+
+@pytest.mark.parametrize("server", ["kafka", "minio"])
+def test_servers_are_killed_and_come_back(kafka, minio, make_job, minio_store, server):
+    topic = kafka.create_topic(partitions=2)
+    j = make_job(minio_store, topic, {**QUICK, "window.size": "10s"})
+    kafka.produce(topic, events(2000))
+    process = j.start()
+    wait_until(j.files, "the first files")
+    victim = {"kafka": kafka, "minio": minio}[server]
+    before = j.newest()
+    victim.kill()
+    victim.start()
+    kafka.produce(topic, events(2000, first=2000))
+    goal = max(before.values()) + 2
+    wait_until(lambda: max(j.newest().values()) >= goal, "checkpoints after that", 90)
+    assert process.returncode is None, process.stderr()[-4000:]
+    assert process.stop(10) == 143
+    j.bounded()
+    j.compare()
+
+
+# ---- Settings that decide where events land -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"window__size": "10m"}, {"window__offset": "60s"}, {"event__max_future": "2h"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_changed_settings_need_to_be_accepted(kafka, make_job, directory_store, changes):
+    topic = kafka.create_topic()
+    kafka.produce(topic, events(600))
+    j = make_job(directory_store, topic)
+    j.bounded()
+    before = j.compare()
+    chain = j.chain()
+    refused = j.run("--bounded", **changes)
+    assert refused.returncode == 1, refused.stderr
+    assert "--accept-changes" in refused.stderr
+    assert j.chain() == chain
+    j.bounded("--accept-changes", **changes)
+    after = j.compare()  # no record was new
+    assert after.files.keys() == before.files.keys()
+    # From here on they are the job's settings.
+    assert j.run("--bounded").returncode == 1
+    j.bounded(**changes)
+    chain = j.chain()
+    j.bounded(
+        **changes, checkpoint__interval="7s", window__idle_flush="1m", output__emit="checkpoint"
+    )
+    assert len(j.chain()) >= len(chain)
+
+
+def test_changes_are_refused_while_files_are_open(kafka, make_job, directory_store):
+    topic = kafka.create_topic()
+    kafka.produce(topic, events(60))
+    j = make_job(directory_store, topic, QUICK)
+    process = j.start()
+    wait_until(
+        lambda: j.newest().get(0) and j.checkpoint(0)["files"], "a checkpoint with an open file"
+    )
+    assert process.stop(10) == 143
+    refused = j.run("--bounded", "--accept-changes", window__size="10m")
+    assert refused.returncode == 1, refused.stderr
+    assert "open" in refused.stderr or "drain" in refused.stderr or "bounded" in refused.stderr
+    j.bounded()
+    j.compare()
+    j.bounded("--accept-changes", window__size="10m")
