@@ -135,6 +135,13 @@ static void tick_rebuild(struct partition *p) {
     put_checkpoint(p);
 }
 
+/* Drained: a file whose last part is still on its way is not published yet. */
+static bool at_end(const struct partition *p) {
+    if (p->stop == STOP_DRAIN)
+        return p->n_files == 0 && commits_count(p->commits) == 0;
+    return commits_count(p->commits) == 0 || p->failures > 0;
+}
+
 static void tick_stop(struct partition *p) {
     if (!p->barrier) {
         if (p->stop == STOP_DRAIN)
@@ -148,7 +155,7 @@ static void tick_stop(struct partition *p) {
         put_checkpoint(p);
         return;
     }
-    if (commits_count(p->commits) == 0 || (p->stop == STOP_KEEP && p->failures > 0))
+    if (at_end(p))
         p->status = PARTITION_STOPPED;
 }
 
