@@ -22,6 +22,7 @@ void partition_start(struct partition *p, int64_t now_ms) {
 
 static void claim_durable(struct partition *p) {
     partition_restore(p, chain_newest(p->chain));
+    p->failures = 0;
     p->status = PARTITION_CLAIMED;
 }
 
@@ -180,6 +181,8 @@ static void tick_run(struct partition *p) {
 void partition_tick(struct partition *p, int64_t now_ms) {
     p->now_ms = now_ms;
     chain_tick(p->chain, now_ms);
+    if (p->status == PARTITION_CLAIMING)
+        count_failures(p);
     if (p->status != PARTITION_RUNNING)
         return;
     commits_tick(p->commits, now_ms);

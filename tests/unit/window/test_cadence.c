@@ -81,6 +81,18 @@ static void test_rule_13_more_than_tolerable_failures_fail(void **state) {
     assert_true(f.pr->p->error.retriable);
 }
 
+static void test_rule_13_a_claim_times_out_as_well(void **state) {
+    (void)state;
+    f.pr = sim_process_new(&f.sim);
+    memory_store_fail_all(f.pr->inner, ERR_NONE);
+    assert_true(sim_process_effect(f.pr, 0) && sim_process_effect(f.pr, 0)); /* LIST */
+    pass_silently(4 * 60000 - 5000);
+    assert_int_equal(f.pr->p->status, PARTITION_CLAIMING);
+    pass_silently(30000);
+    assert_int_equal(f.pr->p->status, PARTITION_FAILED);
+    assert_true(f.pr->p->error.retriable);
+}
+
 /* ---- The end ------------------------------------------------------------------------------------ */
 
 static void test_drain_publishes_all_and_ends_clean(void **state) {
@@ -239,6 +251,7 @@ int main(void) {
         CASE(test_savepoint_is_put_although_nothing_changed),
         CASE(test_rule_13_time_outs_are_counted_and_tolerated),
         CASE(test_rule_13_more_than_tolerable_failures_fail),
+        CASE(test_rule_13_a_claim_times_out_as_well),
         CASE(test_drain_publishes_all_and_ends_clean),
         CASE(test_drain_of_nothing_ends),
         CASE(test_drain_does_not_end_while_a_part_is_under_way),
