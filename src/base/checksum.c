@@ -15,39 +15,26 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t n) {
     return ~crc;
 }
 
-/* A CRC is linear over GF(2): appending a zero bit is a 32 x 32 bit matrix, appending len_b zero
- * bytes a power of it, found by squaring (the method of zlib's crc32_combine). */
-static uint32_t apply(const uint32_t matrix[32], uint32_t vector) {
-    uint32_t sum = 0;
-    for (int i = 0; vector; vector >>= 1, i++)
-        if (vector & 1)
-            sum ^= matrix[i];
-    return sum;
+#define POLYNOMIAL 0x82f63b78u /* reflected: the highest bit is the coefficient of x^0 */
+
+/* a(x) * b(x) modulo the polynomial. */
+static uint32_t multiply(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (; a; a <<= 1) {
+        product ^= b & (0 - (a >> 31));
+        b = b >> 1 ^ (POLYNOMIAL & (0 - (b & 1)));
+    }
+    return product;
 }
 
-static void square(uint32_t out[32], const uint32_t in[32]) {
-    for (int i = 0; i < 32; i++)
-        out[i] = apply(in, in[i]);
-}
-
+/* Appending a zero byte multiplies a CRC by x^8, len_b of them by a power of that, which is found by
+ * squaring (the method of zlib's crc32_combine). */
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b) {
-    uint32_t odd[32], even[32];
-    odd[0] = 0x82f63b78u; /* the polynomial, reflected */
-    for (int i = 1; i < 32; i++)
-        odd[i] = 1u << (i - 1);
-    square(even, odd); /* two zero bits */
-    square(odd, even); /* four */
-    while (len_b > 0) {
-        square(even, odd);
+    uint32_t power = UINT32_C(1) << (31 - 8);
+    for (; len_b > 0; len_b >>= 1) {
         if (len_b & 1)
-            crc_a = apply(even, crc_a);
-        len_b >>= 1;
-        if (len_b == 0)
-            break;
-        square(odd, even);
-        if (len_b & 1)
-            crc_a = apply(odd, crc_a);
-        len_b >>= 1;
+            crc_a = multiply(power, crc_a);
+        power = multiply(power, power);
     }
     return crc_a ^ crc_b;
 }
