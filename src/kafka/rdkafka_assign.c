@@ -125,14 +125,14 @@ static void group_assigned(struct rdkafka_source *s, const rd_kafka_topic_partit
     int32_t *partitions = xcalloc((size_t)list->cnt + 1, sizeof *partitions);
     for (int i = 0; i < list->cnt; i++)
         partitions[n++] = list->elems[i].partition;
-    log_info("assigned", "group %s assigns %zu partitions of topic %s to us", s->cfg->group_id, n,
+    log_debug("group_assigned", "group %s assigns %zu partitions of topic %s to us", s->cfg->group_id, n,
              s->cfg->topic);
     tell_assigned(s, partitions, n);
     free(partitions);
 }
 
 static void group_revoked(struct rdkafka_source *s) {
-    log_info("revoked", "group %s takes the partitions of topic %s away", s->cfg->group_id,
+    log_debug("group_revoked", "group %s takes the partitions of topic %s away", s->cfg->group_id,
              s->cfg->topic);
     s->called = true;
     s->handler.revoked(s->handler.ctx);

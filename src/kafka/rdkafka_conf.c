@@ -154,7 +154,11 @@ static int tune(rd_kafka_conf_t *conf, const struct kafka_config *cfg, enum kafk
         return -1;
     switch (purpose) {
     case KAFKA_CONSUME:
-        return tune_fetching(conf, cfg, partitions, wake_bytes, e);
+        /* A killed process holds its partitions until its session ends, and the next run waits for
+         * them: 10 s instead of 45 s. Being taken for dead too early costs a rebalance, no data. */
+        return set(conf, "session.timeout.ms", "10000", e)
+                   ? -1
+                   : tune_fetching(conf, cfg, partitions, wake_bytes, e);
     case KAFKA_PEEK: /* a broker returns at least one whole batch however little is asked for */
         return set(conf, "fetch.message.max.bytes", "1024", e) ||
                        set(conf, "fetch.wait.max.ms", "10", e)
