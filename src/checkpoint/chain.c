@@ -243,11 +243,22 @@ static void put_stands(struct chain *c) {
         durable(c);
 }
 
-static void lost(struct chain *c, const char *how) {
+static void lost(struct chain *c, const char *how, const char *who) {
     struct error e;
-    (void)error_set(&e, ERR_FENCED, "partition %d: %s %s%s: another process runs this job",
-                    c->identity.partition, how, c->cfg.store->path, c->key);
+    (void)error_set(&e, ERR_FENCED, "partition %d: %s %s%s: another process runs this job%s",
+                    c->identity.partition, how, c->cfg.store->path, c->key, who);
     finish(c, CHAIN_LOST, &e);
+}
+
+/* Names the other process from the checkpoint that it put under our number. */
+static void lost_to_writer(struct chain *c) {
+    struct checkpoint theirs;
+    char who[256] = "";
+    if (checkpoint_decode(c->op.answer.data, c->op.answer.len, &theirs, NULL) == 0)
+        (void)snprintf(who, sizeof who, " (process %" PRId64 " on %.200s)", theirs.writer_pid,
+                       theirs.writer_host);
+    checkpoint_clear(&theirs);
+    lost(c, "somebody else wrote", who);
 }
 
 static void wait_then(struct chain *c, bool read_first) {
@@ -297,7 +308,7 @@ static void on_resolved(struct chain *c) {
                memcmp(c->op.answer.data, c->bytes.data, c->bytes.len) == 0) {
         put_stands(c);
     } else {
-        lost(c, "somebody else wrote");
+        lost_to_writer(c);
     }
 }
 
@@ -368,7 +379,7 @@ static void on_listed_again(struct chain *c) {
     if (c->op.error.code != ERR_NONE)
         fail(c, "cannot list checkpoints below");
     else if (newest_of(c) > c->next.number)
-        lost(c, "a later checkpoint than our claim stands below");
+        lost(c, "a later checkpoint than our claim stands below", "");
     else
         durable(c);
 }
