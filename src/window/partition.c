@@ -390,8 +390,9 @@ static bool is_old(const struct partition *p, const struct file *f) {
         age = SIDE_FILE_AGE_MS;
     if (p->now_ms - f->opened_ms >= age)
         return true;
-    int64_t waiting; /* rule 7: recovery stays short at any rate */
-    return file_first_waiting(f, &waiting) && (uint64_t)(p->position - waiting) > p->cfg.max_replay;
+    int64_t first, max_ts; /* rule 7: recovery stays short at any rate */
+    return file_first_unacknowledged(f, &first, &max_ts) &&
+           (uint64_t)(p->position - first) > p->cfg.max_replay;
 }
 
 void partition_roll(struct partition *p) {
