@@ -55,7 +55,7 @@ int claim_check_identity(const struct checkpoint *newest, const struct identity 
         return error_set(e, ERR_MISMATCH,
                          "--accept-changes needs a checkpoint without open files, but this one has "
                          "%zu gaps, %zu open files and %zu commits under way: finish the job with "
-                         "its old settings first (run --bounded or stop --drain)",
+                         "its old settings first (run --bounded)",
                          newest->n_gaps, newest->n_files, newest->n_commits);
     if (output)
         (void)mismatch(e, "output.path", theirs->output, mine->output);
@@ -63,7 +63,7 @@ int claim_check_identity(const struct checkpoint *newest, const struct identity 
         (void)mismatch(e, "set of event.* and window.* settings (their hash)", theirs->settings,
                        mine->settings);
     size_t n = strlen(e->text);
-    static const char hint[] = "; restore them, or drain the job (run --bounded or stop --drain) "
+    static const char hint[] = "; restore them, or finish the job (run --bounded) "
                                "and start it once with --accept-changes";
     if (n + sizeof hint <= sizeof e->text)
         memcpy(e->text + n, hint, sizeof hint);

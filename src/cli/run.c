@@ -24,8 +24,8 @@ static const struct cli_option options[] = {
 static const struct cli_spec spec = {
     .name = "run",
     .summary = "Runs the job in the foreground until it is stopped. SIGINT and SIGTERM end it in "
-               "order: a last checkpoint is put, open files stay open and are continued by the "
-               "next run.",
+               "order: a last checkpoint is put, and the next run publishes what open files hold "
+               "and goes on from there.",
     .config = true,
     .options = options};
 

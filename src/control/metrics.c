@@ -87,7 +87,6 @@ static const struct family families[] = {
     {"bytes_out_total", "counter", "Bytes of lines written, before compression.", FIELD(bytes_out),
      false},
     {"position", "gauge", "Offset of the next record to read.", FIELD(position), true},
-    {"log_end", "gauge", "Last known end of the partition's log.", FIELD(end), true},
     {"open_windows", "gauge", "Windows that still take events.", FIELD(open_windows), false},
     {"open_files", "gauge", "Files that are not finished or not yet listed.", FIELD(open_files),
      false},
