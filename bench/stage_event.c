@@ -115,7 +115,7 @@ static double one_round(struct event_parser *p, const struct event_rules *rules,
 
 int main(int argc, char **argv) {
     const char *gap = argc > 1 && strcmp(argv[1], "min") == 0 ? "" : " ";
-    int rounds = argc > 2 ? atoi(argv[2]) : 500;
+    int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 500;
     struct event_rules rules = {.key_field = "user_id",
                                 .timestamp_field = "timestamp",
                                 .max_future_ms = 3600000,

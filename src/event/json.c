@@ -244,19 +244,20 @@ INLINE const char *member_name(struct walk *w, const char *p, const uint32_t **n
 
 /* The container at p, which lies in `outer` others, with all that it contains. */
 static const char *container(struct walk *w, const char *p, size_t outer) {
-    char closing[JSON_DEPTH_MAX]; /* what each open container ends with */
+    char closing[JSON_DEPTH_MAX + 1]; /* what each open container ends with, from 1 on */
     size_t depth = 0;
     const uint32_t *next = w->next;
+    closing[0] = ' '; /* no container */
     for (;;) {
         /* Here begins a member or an element. */
-        if (depth > 0 && closing[depth - 1] == '}' && !(p = member_name(w, p, &next)))
+        if (closing[depth] == '}' && !(p = member_name(w, p, &next)))
             return NULL;
         if (*p == '{' || *p == '[') {
             if (outer + depth == JSON_DEPTH_MAX)
                 return fail(w, JSON_TOO_DEEP, p);
-            closing[depth++] = *p == '{' ? '}' : ']';
+            closing[++depth] = *p == '{' ? '}' : ']';
             p = space(w, p + 1);
-            if (*p != closing[depth - 1])
+            if (*p != closing[depth])
                 continue;
         } else {
             enum json_type type;
@@ -266,7 +267,7 @@ static const char *container(struct walk *w, const char *p, size_t outer) {
             p = space(w, p);
         }
         /* Here a value has ended, and with it perhaps containers. */
-        while (*p == closing[depth - 1]) {
+        while (depth > 0 && *p == closing[depth]) {
             if (--depth == 0) {
                 w->next = next;
                 return p + 1;
@@ -274,10 +275,9 @@ static const char *container(struct walk *w, const char *p, size_t outer) {
             p = space(w, p + 1);
         }
         if (*p != ',')
-            return fail(w,
-                        closing[depth - 1] == '}' ? JSON_EXPECTED_END_OF_OBJECT
-                                                  : JSON_EXPECTED_END_OF_ARRAY,
-                        p);
+            return fail(
+                w, closing[depth] == '}' ? JSON_EXPECTED_END_OF_OBJECT : JSON_EXPECTED_END_OF_ARRAY,
+                p);
         p = space(w, p + 1);
     }
 }

@@ -50,6 +50,13 @@ static const char *member(const json_t *j, const char *name) {
     return json_string_value(json_object_get(j, name));
 }
 
+static void check_stamp(const char *stamp) {
+    static const char form[] = "0000-00-00T00:00:00.000Z";
+    assert_int_equal(strlen(stamp), strlen(form));
+    for (size_t i = 0; form[i]; i++)
+        assert_true(form[i] == '0' ? stamp[i] >= '0' && stamp[i] <= '9' : stamp[i] == form[i]);
+}
+
 static void json(void **state) {
     (void)state;
     listen(LOG_JSON, LOG_INFO);
@@ -58,10 +65,7 @@ static void json(void **state) {
     assert_string_equal(member(j, "level"), "warn");
     assert_string_equal(member(j, "event"), "disk_full");
     assert_string_equal(member(j, "message"), "7 bytes left on /data");
-    int y, mo, d, h, mi, s, ms;
-    assert_int_equal(
-        sscanf(member(j, "time"), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &y, &mo, &d, &h, &mi, &s, &ms),
-        7);
+    check_stamp(member(j, "time"));
     json_decref(j);
 }
 
