@@ -236,6 +236,20 @@ static int64_t get_int(struct reader *r, json_t *o, const char *name, int64_t mi
     return i;
 }
 
+static int32_t get_int32(struct reader *r, json_t *o, const char *name, int32_t min) {
+    int64_t i = get_int(r, o, name, min);
+    if (i > INT32_MAX)
+        fail(r, name, "is too large");
+    return r->failed ? 0 : (int32_t)i;
+}
+
+static bool get_bool(struct reader *r, json_t *o, const char *name) {
+    json_t *v = get(r, o, name);
+    if (v && !json_is_boolean(v))
+        fail(r, name, "is not a boolean");
+    return !r->failed && json_is_true(v);
+}
+
 static int64_t get_ts(struct reader *r, json_t *o, const char *name) {
     json_t *v = get(r, o, name);
     if (v && json_is_null(v))
@@ -290,7 +304,7 @@ static void decode_identity(struct reader *r, json_t *o, struct identity *i) {
     json_t *id = get_typed(r, o, "identity", false);
     i->cluster = xstrdup(get_text(r, id, "cluster"));
     i->topic = xstrdup(get_text(r, id, "topic"));
-    i->partition = (int32_t)get_int(r, id, "partition", 0);
+    i->partition = get_int32(r, id, "partition", 0);
     i->output = xstrdup(get_text(r, id, "output"));
     copy_hex_text(r, id, "settings", i->settings, 16);
 }
@@ -312,7 +326,7 @@ static void decode_parts(struct reader *r, json_t *o, struct file_entry *f) {
     for (size_t i = 0; i < json_array_size(a) && !r->failed; i++) {
         json_t *p = json_array_get(a, i);
         struct store_part *part = &f->parts[f->n_parts++];
-        part->n = (int32_t)get_int(r, p, "n", 1);
+        part->n = get_int32(r, p, "n", 1);
         const char *etag = get_text(r, p, "etag");
         if (strlen(etag) >= sizeof part->etag)
             fail(r, "etag", "is too long");
@@ -401,8 +415,7 @@ static void decode_body(struct reader *r, json_t *o, struct checkpoint *c) {
     if (get_int(r, o, "v", 0) != 1)
         fail(r, "v", "is not 1: written by another version of tidemark");
     c->number = (uint64_t)get_int(r, o, "number", 1);
-    json_t *claim = get(r, o, "claim");
-    c->claim = claim && json_is_true(claim);
+    c->claim = get_bool(r, o, "claim");
     copy_hex_text(r, o, "claim_id", c->claim_id, 32);
     decode_writer_and_last(r, o, c);
     decode_identity(r, o, &c->identity);
