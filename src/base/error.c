@@ -8,15 +8,20 @@ static bool code_is_retriable(enum error_code code) {
     return code == ERR_UNKNOWN || code == ERR_UNAVAILABLE || code == ERR_CONFLICT;
 }
 
+/* Whatever a server sent. */
+static void one_line(char *text) {
+    for (char *p = text; *p; p++)
+        if (*p == '\n' || *p == '\r')
+            *p = ' ';
+}
+
 __attribute__((format(printf, 3, 0))) static void set_v(struct error *e, enum error_code code,
                                                         const char *fmt, va_list ap) {
     e->code = code;
     e->retriable = code_is_retriable(code);
     if (vsnprintf(e->text, sizeof e->text, fmt, ap) < 0)
         e->text[0] = '\0';
-    for (char *p = e->text; *p; p++) /* one line, whatever a server sent */
-        if (*p == '\n' || *p == '\r')
-            *p = ' ';
+    one_line(e->text);
 }
 
 int error_set(struct error *e, enum error_code code, const char *fmt, ...) {
@@ -49,6 +54,7 @@ int error_wrap(struct error *e, const char *fmt, ...) {
     size_t m = strnlen(inner, room);
     memcpy(e->text + n + 2, inner, m);
     e->text[n + 2 + m] = '\0';
+    one_line(e->text);
     return -1;
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum log_format log_format_now = LOG_TEXT;
 static enum log_level log_level_now = LOG_INFO;
@@ -33,14 +35,19 @@ static const char *level_name(enum log_level level) {
 
 static void put_json_string(FILE *f, const char *s) {
     (void)fputc('"', f);
-    for (; *s; s++) {
+    for (size_t n; *s; s += n) {
         unsigned char c = (unsigned char)*s;
+        n = utf8_sequence(s, strlen(s));
         if (c == '"' || c == '\\')
             (void)fprintf(f, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
             (void)fprintf(f, "\\u%04x", c);
-        else
-            (void)fputc(c, f);
+        else if (n > 0)
+            (void)fwrite(s, 1, n, f);
+        else { /* a server's text need not be UTF-8, a line of JSON must be */
+            (void)fputs("\\ufffd", f);
+            n = 1;
+        }
     }
     (void)fputc('"', f);
 }

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "event/json_string.h"
-#include "event/utf8.h"
+#include "base/utf8.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "event/utf8.h"
+#include "base/utf8.h"
 
 static unsigned hex_value(char c) {
     return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "event/json_string.h"
-#include "event/utf8.h"
+#include "base/utf8.h"
 
 const char *reject_reason_name(enum reject_reason reason) {
     static const char *const names[REJECT_COUNT] = {

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "event/utf8.h"
+#include "base/utf8.h"
 #include "job/settings_values.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

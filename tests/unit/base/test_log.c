@@ -91,6 +91,19 @@ static void json_keeps_other_languages(void **state) {
     json_decref(j);
 }
 
+/* Text from a server need not be UTF-8, and a long message may be cut inside a character. */
+static void json_survives_what_is_not_utf8(void **state) {
+    (void)state;
+    listen(LOG_JSON, LOG_INFO);
+    log_write(LOG_INFO, "x",
+              "a\xff"
+              "b\xe4");
+    json_t *j = heard_json();
+    assert_string_equal(member(j, "message"), "a\xef\xbf\xbd"
+                                              "b\xef\xbf\xbd");
+    json_decref(j);
+}
+
 static void text_is_one_line(void **state) {
     (void)state;
     listen(LOG_TEXT, LOG_INFO);
@@ -150,6 +163,7 @@ int main(void) {
         cmocka_unit_test(json),
         cmocka_unit_test(json_escapes_everything_that_needs_it),
         cmocka_unit_test(json_keeps_other_languages),
+        cmocka_unit_test(json_survives_what_is_not_utf8),
         cmocka_unit_test(text_is_one_line),
         cmocka_unit_test(long_messages_are_cut),
         cmocka_unit_test(levels),

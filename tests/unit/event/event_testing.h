@@ -13,7 +13,7 @@
 
 #include "base/memory.h"
 #include "event/event.h"
-#include "event/utf8.h"
+#include "base/utf8.h"
 
 /* The defaults, with windows of five minutes. */
 #define DEFAULT_RULES                                                                 \

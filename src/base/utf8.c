@@ -1,4 +1,4 @@
-#include "event/utf8.h"
+#include "base/utf8.h"
 
 bool utf8_valid(const char *text, size_t len) {
     for (size_t i = 0; i < len;) {

@@ -1,6 +1,6 @@
 /* UTF-8 by RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
-#ifndef TIDEMARK_EVENT_UTF8_H
-#define TIDEMARK_EVENT_UTF8_H
+#ifndef TIDEMARK_BASE_UTF8_H
+#define TIDEMARK_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
