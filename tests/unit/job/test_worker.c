@@ -1,0 +1,511 @@
+/* The worker in a world of its own: bounded runs, stops, rebalances, losses, memory. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "checkpoint/codec.h"
+#include "support/worker_world.h"
+
+#define MIN INT64_C(60000)
+
+static const struct process_options bounded = {.bounded = true};
+static const struct process_options unbounded = {0};
+
+/* ---- Bounded runs -------------------------------------------------------------------------------- */
+
+static void test_bounded_run_publishes_everything(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 3);
+    for (int32_t p = 0; p < 3; p++)
+        worker_world_add_many(&w, p, 2500, T0, 1000);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    for (int32_t p = 0; p < 3; p++) {
+        worker_world_check_all(&w, p);
+        struct checkpoint k = worker_world_newest(&w, p);
+        assert_int_equal(k.next, 2500);
+        assert_true(checkpoint_is_clean(&k));
+        checkpoint_clear(&k);
+        assert_int_equal(fake_topic_committed(w.topic, p), 2500);
+    }
+    worker_world_free(&w);
+}
+
+static void test_bounded_run_of_an_empty_topic_ends(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 2);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    assert_int_equal(worker_world_lines(&w, "dt="), 0);
+    worker_world_free(&w);
+}
+
+/* Records beyond the end seen at the start are for the next run. */
+static void grow_at_second_poll(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 2)
+        worker_world_add_many(p->world, 0, 50, T0 + 100000, 1000);
+}
+
+static void test_bounded_run_ends_at_the_first_end(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p = process_new(&w, &bounded);
+    process_on_poll(p, grow_at_second_poll);
+    assert_int_equal(process_run(p), WORKER_DONE);
+    process_free(p);
+    struct checkpoint k = worker_world_newest(&w, 0);
+    assert_int_equal(k.next, 100);
+    checkpoint_clear(&k);
+    assert_int_equal(worker_world_lines(&w, "dt="), 100);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+static void stop_at_poll_100(void *ctx, int n) {
+    if (n == 100)
+        ((struct process *)ctx)->command = JOB_STOP;
+}
+
+/* ---- Stops --------------------------------------------------------------------------------------- */
+
+static void test_stop_keeps_open_files(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 2);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    worker_world_add_many(&w, 1, 3000, T0, 1000); /* closes some windows */
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, stop_at_poll_100);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    assert_int_equal(worker_world_count(&w, 0, 0), 0); /* not published */
+    assert_int_equal(worker_world_count(&w, 1, 0), 1);
+    struct checkpoint k = worker_world_newest(&w, 0);
+    assert_int_equal(k.next, 100);
+    assert_int_equal(k.n_gaps, 1);
+    checkpoint_clear(&k);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_check_all(&w, 1);
+    worker_world_free(&w);
+}
+
+static void drain_at_poll_100(void *ctx, int n) {
+    if (n == 100)
+        ((struct process *)ctx)->command = JOB_DRAIN;
+}
+
+static void test_drain_publishes_all(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 2);
+    for (int32_t i = 0; i < 2; i++)
+        worker_world_add_many(&w, i, 100, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, drain_at_poll_100);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    for (int32_t i = 0; i < 2; i++) {
+        worker_world_check_all(&w, i);
+        struct checkpoint k = worker_world_newest(&w, i);
+        assert_true(checkpoint_is_clean(&k));
+        checkpoint_clear(&k);
+    }
+    worker_world_free(&w);
+}
+
+/* Changed settings are taken after a drained end, with --accept-changes only. */
+static void test_changed_settings(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    struct process_options changed = {.sets = {"window.size=10m"}, .bounded = true};
+    process_must_fail(&w, &changed, ERR_MISMATCH, "accept-changes", NULL);
+    changed.accept_changes = true;
+    worker_world_add_many(&w, 0, 10, T0 + 10000, 1000);
+    process_must_end(&w, &changed, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+static int64_t stop_duration(struct process *p, int64_t *from) {
+    (void)process_run(p);
+    return p->world->fake.monotonic - *from;
+}
+
+static int64_t stopped_at;
+
+static void stop_and_hold(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n != 50)
+        return;
+    memory_store_hold(p->output, true);
+    memory_store_hold(p->checkpoints, true);
+    p->command = JOB_STOP;
+    stopped_at = p->world->fake.monotonic;
+}
+
+static void test_stop_ends_though_the_store_does_not_answer(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 2);
+    for (int32_t i = 0; i < 2; i++)
+        worker_world_add_many(&w, i, 100, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, stop_and_hold);
+    assert_in_range(stop_duration(p, &stopped_at), 1, 10000);
+    process_free(p);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    for (int32_t i = 0; i < 2; i++)
+        worker_world_check_all(&w, i);
+    worker_world_free(&w);
+}
+
+static void hold_then_stop(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 1)
+        memory_store_hold(p->checkpoints, true);
+    if (n == 20)
+        p->command = p->test ? JOB_DRAIN : JOB_STOP;
+}
+
+static void test_stop_while_claiming(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, hold_then_stop);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_in_range(p->source->polls, 20, 30);
+    process_free(p);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+static void stop_at_once(void *ctx, int n) {
+    (void)n;
+    ((struct process *)ctx)->command = JOB_STOP;
+}
+
+static void test_stop_before_anything_is_assigned(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, stop_at_once);
+    p->source->given = false;
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_false(p->ran);
+    process_free(p);
+    worker_world_free(&w);
+}
+
+/* While it stops, records that wait must not keep poll() from waiting. */
+static int polls_at_stop;
+
+/* ---- Rebalances ---------------------------------------------------------------------------------- */
+
+static void take_and_give(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 60) {
+        fake_source_take(p->source);
+    } else if (n == 61) {
+        struct checkpoint k = worker_world_newest(p->world, 1);
+        assert_false(k.claim);
+        assert_int_equal(k.next, 100);
+        checkpoint_clear(&k);
+        assert_int_equal(p->worker->n_tasks, 0);
+        worker_world_add_many(p->world, 1, 100, T0 + 100000, 1000);
+        fake_source_give_list(p->source, &(int32_t){1}, 1);
+    } else if (n == 120) {
+        assert_int_equal(p->worker->n_tasks, 1);
+        p->command = JOB_STOP;
+    }
+}
+
+static void test_revoked_puts_a_checkpoint_and_goes_on_when_given_again(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 2);
+    for (int32_t i = 0; i < 2; i++)
+        worker_world_add_many(&w, i, 100, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, take_and_give);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    struct checkpoint k = worker_world_newest(&w, 1);
+    assert_int_equal(k.next, 200);
+    checkpoint_clear(&k);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_check_all(&w, 1);
+    worker_world_free(&w);
+}
+
+static int64_t revoked_at, given_up_at;
+
+static void hold_and_take(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 60) {
+        memory_store_hold(p->checkpoints, true);
+        p->world->creep_ms = 1;
+        revoked_at = p->world->fake.monotonic;
+        fake_source_take(p->source);
+    } else if (n == 61) {
+        given_up_at = p->world->fake.monotonic;
+        p->command = JOB_STOP;
+    }
+}
+
+static void test_revoked_lets_go_though_the_store_does_not_answer(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, hold_and_take);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_in_range(given_up_at - revoked_at, 1000, 5000);
+    process_free(p);
+    w.creep_ms = 0;
+    process_must_end(&w, &bounded, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+static void grow_live(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 30) {
+        worker_world_add_many(p->world, fake_topic_grow(p->world->topic), 100, T0, 1000);
+        worker_world_add_many(p->world, 0, 100, T0 + 100000, 1000);
+        fake_source_give(p->source, 2);
+    } else if (n == 200) {
+        p->command = JOB_DRAIN;
+    }
+}
+
+static void test_partitions_added_live(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p = process_new(&w, &(struct process_options){.sets = {"kafka.start=latest"}});
+    worker_world_add_many(&w, 0, 0, T0, 1000);
+    process_on_poll(p, grow_live);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    assert_int_equal(worker_world_count(&w, 0, 99), 0); /* latest: not read */
+    assert_int_equal(worker_world_count(&w, 0, 100), 1);
+    worker_world_check_all(&w, 1); /* new ones begin at their earliest offset */
+    worker_world_free(&w);
+}
+
+/* ---- Losing a partition to another process ------------------------------------------------------- */
+
+static void other_process_takes_it(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 50) {
+        process_must_end(p->world, &bounded, WORKER_DONE);
+        worker_world_add_many(p->world, 0, 100, T0 + 100000, 1000);
+    } else if (n == 2000) {
+        p->command = JOB_DRAIN;
+    }
+}
+
+static void test_lost_partition_is_claimed_again(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, other_process_takes_it);
+    if (process_run(p) != WORKER_STOPPED)
+        fail_msg("%s", p->error.text);
+    process_free(p);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+/* Somebody else always writes the next number just before this process does. */
+static void always_quicker(void *ctx, int n) {
+    struct process *p = ctx;
+    struct worker_world *w = p->world;
+    (void)n;
+    const struct store_op *op = memory_store_pending_op(p->checkpoints, 0);
+    bool puts_checkpoint = op && op->kind == STORE_PUT_IF_ABSENT && strstr(op->key, "/chk-");
+    if (!puts_checkpoint || (p->test && strstr(op->key, "0001.json")))
+        return;
+    struct checkpoint k = {0};
+    if (memory_world_count(w->store, "clickstream/clickstream/p00000/chk-") > 0)
+        k = worker_world_newest(w, 0);
+    struct buffer bytes;
+    buffer_init(&bytes, 1 << 20);
+    if (k.number == 0) { /* what is being put, but for the claim's id */
+        buffer_append(&bytes, op->body, op->body_len);
+        struct error e;
+        assert_int_equal(checkpoint_decode(bytes.data, bytes.len, &k, &e), 0);
+        k.number = 0;
+    }
+    buffer_reset(&bytes);
+    k.number++;
+    k.claim = true;
+    memset(k.claim_id, 'f', 32);
+    checkpoint_encode(&k, &bytes);
+    memory_world_plant(w->store, op->key, bytes.data, bytes.len);
+    buffer_free(&bytes);
+    checkpoint_clear(&k);
+}
+
+static void five_losses(bool after_a_long_time) {
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p =
+        process_new(&w, &(struct process_options){.sets = {"checkpoint.interval=2m"}});
+    p->test = after_a_long_time ? p : NULL;
+    process_on_poll(p, always_quicker);
+    assert_int_equal(process_run(p), WORKER_FAILED);
+    assert_int_equal(p->error.code, ERR_FENCED);
+    assert_false(p->error.retriable);
+    assert_non_null(strstr(p->error.text, "5 times in a row"));
+    assert_non_null(strstr(p->error.text, "another process runs this job"));
+    process_free(p);
+    worker_world_free(&w);
+}
+
+static void test_five_losses_fail(void **state) {
+    (void)state;
+    five_losses(false);
+}
+
+/* ---- Errors of single messages ------------------------------------------------------------------- */
+
+static void test_message_error_is_read_again(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    fake_topic_break(w.topic, 0, 50, 1);
+    struct process *p = process_new(&w, &bounded);
+    assert_int_equal(process_run(p), WORKER_DONE);
+    assert_int_equal(p->restart.count, 1);
+    process_free(p);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+static void test_message_errors_use_up_restart_attempts(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    for (int64_t i = 0; i < 4; i++)
+        fake_topic_break(w.topic, 0, 10 * i, 1);
+    struct process *p = process_new(&w, &bounded);
+    assert_int_equal(process_run(p), WORKER_FAILED);
+    assert_int_equal(p->restart.count, 3);
+    assert_false(p->error.retriable);
+    assert_non_null(strstr(p->error.text, "no restart attempts left"));
+    process_free(p);
+    worker_world_free(&w);
+}
+
+/* ---- Kafka and the store in trouble -------------------------------------------------------------- */
+
+static void hold_checkpoints(void *ctx, int n) {
+    if (n == 50)
+        memory_store_hold(((struct process *)ctx)->checkpoints, true);
+}
+
+static void test_store_that_does_not_answer_fails_after_the_tolerable(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, hold_checkpoints);
+    int64_t from = w.fake.monotonic;
+    assert_int_equal(process_run(p), WORKER_FAILED);
+    assert_true(p->error.retriable);
+    assert_in_range(w.fake.monotonic - from, 4 * MIN, 5 * MIN + 10000);
+    process_free(p);
+    worker_world_free(&w);
+}
+
+/* ---- Memory -------------------------------------------------------------------------------------- */
+
+/* ---- What the outside is told --------------------------------------------------------------------- */
+
+static void look_at_metrics(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 100) {
+        const struct partition_metrics *m = &p->last.partitions[0];
+        assert_true(p->last.running);
+        assert_string_equal(m->state, "running");
+        assert_int_equal(m->position, 3001);
+        assert_int_equal(m->events[CLASS_EVENT], 3000);
+        assert_int_equal(m->events[CLASS_NULL], 1);
+        assert_int_equal(m->watermark, T0 + 2999 * 1000 - 600000 - 1);
+        assert_int_equal(m->key_mismatches, 0);
+        assert_int_equal(m->end, 3001);
+        assert_int_equal(p->consumed, 3001);
+        p->command = JOB_STOP;
+    }
+}
+
+static void test_published_metrics(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 3000, T0, 1000);
+    fake_topic_add(w.topic, 0, T0, "u", NULL);
+    struct metrics *metrics = metrics_new(0);
+    struct process *p = process_new(&w, &(struct process_options){.metrics = metrics});
+    process_on_poll(p, look_at_metrics);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    metrics_free(metrics);
+    worker_world_free(&w);
+}
+
+int main(void) {
+    log_init(LOG_TEXT, getenv("TEST_LOG") ? LOG_INFO : LOG_ERROR);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bounded_run_publishes_everything),
+        cmocka_unit_test(test_bounded_run_of_an_empty_topic_ends),
+        cmocka_unit_test(test_bounded_run_ends_at_the_first_end),
+        cmocka_unit_test(test_stop_keeps_open_files),
+        cmocka_unit_test(test_drain_publishes_all),
+        cmocka_unit_test(test_changed_settings),
+        cmocka_unit_test(test_stop_ends_though_the_store_does_not_answer),
+        cmocka_unit_test(test_stop_while_claiming),
+        cmocka_unit_test(test_stop_before_anything_is_assigned),
+        cmocka_unit_test(test_revoked_puts_a_checkpoint_and_goes_on_when_given_again),
+        cmocka_unit_test(test_revoked_lets_go_though_the_store_does_not_answer),
+        cmocka_unit_test(test_partitions_added_live),
+        cmocka_unit_test(test_lost_partition_is_claimed_again),
+        cmocka_unit_test(test_five_losses_fail),
+        cmocka_unit_test(test_message_error_is_read_again),
+        cmocka_unit_test(test_message_errors_use_up_restart_attempts),
+        cmocka_unit_test(test_store_that_does_not_answer_fails_after_the_tolerable),
+        cmocka_unit_test(test_published_metrics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
