@@ -34,13 +34,20 @@ static int write_rejected(struct ingest *in, const struct record *r, const struc
     return 0;
 }
 
+/* A record or the log's end beyond end_offset: between the position and end_offset there is nothing
+ * but control records. */
+static int reach_end(struct ingest *in) {
+    if (partition_eof(in->partition, in->end_offset, &in->error) != 0)
+        return fail(in);
+    in->state = INGEST_END_REACHED;
+    return 1;
+}
+
 static int on_record(void *ctx, const struct record *r) {
     struct ingest *in = ctx;
     struct partition *p = in->partition;
-    if (r->offset >= in->end_offset) {
-        in->state = INGEST_END_REACHED;
-        return 1;
-    }
+    if (r->offset >= in->end_offset)
+        return reach_end(in);
     struct event ev;
     event_parse(in->parser, r, &ev);
     enum record_kind kind = ev.null ? RECORD_NULL : ev.reason ? RECORD_REJECTED : RECORD_EVENT;
@@ -64,13 +71,9 @@ static int on_record(void *ctx, const struct record *r) {
 
 static int on_eof(void *ctx, int64_t offset) {
     struct ingest *in = ctx;
-    if (offset > in->end_offset)
-        offset = in->end_offset;
-    if (partition_eof(in->partition, offset, &in->error) != 0)
-        return fail(in);
     if (offset >= in->end_offset)
-        in->state = INGEST_END_REACHED;
-    return 0;
+        return reach_end(in);
+    return partition_eof(in->partition, offset, &in->error) != 0 ? fail(in) : 0;
 }
 
 static int on_error(void *ctx, int64_t offset, const struct error *e) {

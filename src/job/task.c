@@ -116,9 +116,21 @@ static struct partition *make_partition(struct task *t) {
 }
 
 static void claim(struct task *t) {
+/* A partition that came after the start of a bounded run has nothing that the run is to read. */
+static bool is_beyond_bounds(const struct task *t) {
+    return t->worker->cfg.bounded && t->id >= t->worker->cfg.bounds->n;
+}
+
     struct worker *w = t->worker;
     struct error e;
     int64_t start = worker_start_offset(w, t->id, &e);
+    if (is_beyond_bounds(t)) {
+        log_info("partition_left",
+                 "partition %" PRId32 " is newer than this bounded run, which leaves it alone",
+                 t->id);
+        t->state = TASK_ENDED;
+        return;
+    }
     if (start < 0) {
         worker_fail(w, &e);
         return;
@@ -128,12 +140,11 @@ static void claim(struct task *t) {
     t->committed_number = 0;
     struct ingest_stats stats = t->ingest.stats;
     const struct bounds *b = w->cfg.bounds;
-    bool bounded = w->cfg.bounded && t->id < b->n;
     t->ingest = (struct ingest){.partition = t->partition,
                                 .parser = w->parser,
                                 .line = &w->line,
                                 .topic = w->cfg.settings->kafka.topic,
-                                .end_offset = bounded ? b->end[t->id] : INT64_MAX,
+                                .end_offset = w->cfg.bounded ? b->end[t->id] : INT64_MAX,
                                 .stats = stats};
     partition_claim(t->partition, start, w->now_ms);
 }
@@ -196,6 +207,9 @@ static void check_claimed(struct task *t) {
         worker_fail(t->worker, &e);
         return;
     }
+    /* In a group, another member may have read past the end that we saw. */
+    if (t->ingest.end_offset < t->partition->base_next)
+        t->ingest.end_offset = t->partition->base_next;
     const struct checkpoint *k = chain_newest(t->partition->chain);
     log_info("partition_claimed",
              "partition %" PRId32 ": claim %" PRIu64 "; reading from offset %" PRId64

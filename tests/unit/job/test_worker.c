@@ -74,9 +74,110 @@ static void test_bounded_run_ends_at_the_first_end(void **state) {
     worker_world_free(&w);
 }
 
+/* The end lies behind a control record, and newer records hide the partition's EOF. */
+static void test_bounded_run_passes_control_records_before_its_end(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    fake_topic_skip(w.topic, 0, 2);
+    struct process *p = process_new(&w, &bounded);
+    process_on_poll(p, grow_at_second_poll);
+    assert_int_equal(process_run(p), WORKER_DONE);
+    process_free(p);
+    struct checkpoint k = worker_world_newest(&w, 0);
+    assert_int_equal(k.next, 12);
+    checkpoint_clear(&k);
+    worker_world_free(&w);
+}
+
 static void stop_at_poll_100(void *ctx, int n) {
     if (n == 100)
         ((struct process *)ctx)->command = JOB_STOP;
+}
+
+static void grow_at_every_poll(void *ctx, int n) {
+    struct process *p = ctx;
+    assert_in_range(n, 1, 1000);
+    worker_world_add_many(p->world, 0, n == 1 ? 0 : 1, T0 + 100000, 1000);
+}
+
+/* The same while the records before it are being read a second time, and the topic goes on growing. */
+static void test_bounded_replay_passes_control_records_before_its_end(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    fake_topic_skip(w.topic, 0, 2);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, stop_at_poll_100);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    struct checkpoint k = worker_world_newest(&w, 0);
+    assert_int_equal(k.next, 12);
+    assert_int_equal(k.replay_from, 0);
+    checkpoint_clear(&k);
+
+    p = process_new(&w, &bounded);
+    process_on_poll(p, grow_at_every_poll);
+    p->source->batch = 1;
+    assert_int_equal(process_run(p), WORKER_DONE);
+    process_free(p);
+    k = worker_world_newest(&w, 0);
+    assert_int_equal(k.next, 12);
+    assert_true(checkpoint_is_clean(&k));
+    checkpoint_clear(&k);
+    assert_int_equal(worker_world_lines(&w, "dt="), 10);
+    worker_world_free(&w);
+}
+
+/* Another member of the group has read past the end that this process saw at its start. */
+static void other_member_runs_first(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n != 1)
+        return;
+    worker_world_add_many(p->world, 0, 50, T0 + 100000, 1000);
+    process_must_end(p->world, &bounded, WORKER_DONE);
+}
+
+static void test_bounded_end_below_what_others_have_read(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p = process_new(&w, &bounded);
+    process_on_poll(p, other_member_runs_first);
+    if (process_run(p) != WORKER_DONE)
+        fail_msg("%s", p->error.text);
+    process_free(p);
+    struct checkpoint k = worker_world_newest(&w, 0);
+    assert_int_equal(k.next, 150);
+    checkpoint_clear(&k);
+    worker_world_free(&w);
+}
+
+/* A partition that did not exist at the start has nothing that a bounded run is to read. */
+static void add_partition(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n != 3)
+        return;
+    worker_world_add_many(p->world, fake_topic_grow(p->world->topic), 10, T0, 1000);
+    fake_source_give(p->source, 2);
+}
+
+static void test_bounded_run_leaves_new_partitions(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 3000, T0, 1000);
+    struct process *p = process_new(&w, &bounded);
+    process_on_poll(p, add_partition);
+    p->source->batch = 10;
+    assert_int_equal(process_run(p), WORKER_DONE);
+    process_free(p);
+    worker_world_check_all(&w, 0);
+    assert_int_equal(worker_world_count(&w, 1, 0), 0);
+    worker_world_free(&w);
 }
 
 /* ---- Stops --------------------------------------------------------------------------------------- */
@@ -491,6 +592,10 @@ int main(void) {
         cmocka_unit_test(test_bounded_run_publishes_everything),
         cmocka_unit_test(test_bounded_run_of_an_empty_topic_ends),
         cmocka_unit_test(test_bounded_run_ends_at_the_first_end),
+        cmocka_unit_test(test_bounded_run_passes_control_records_before_its_end),
+        cmocka_unit_test(test_bounded_replay_passes_control_records_before_its_end),
+        cmocka_unit_test(test_bounded_end_below_what_others_have_read),
+        cmocka_unit_test(test_bounded_run_leaves_new_partitions),
         cmocka_unit_test(test_stop_keeps_open_files),
         cmocka_unit_test(test_drain_publishes_all),
         cmocka_unit_test(test_changed_settings),
