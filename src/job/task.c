@@ -224,7 +224,10 @@ void task_end(struct task *t, enum partition_stop how) {
             return; /* gaps first: asked again at the next tick */
         partition_stop(t->partition, how);
         t->state = TASK_ENDING;
-    } else if (t->state != TASK_ENDING) {
+    } else if (t->state == TASK_ENDING) {
+        if (how == STOP_KEEP) /* not to be waited for any longer */
+            partition_stop(t->partition, how);
+    } else {
         task_drop(t);
         t->state = TASK_ENDED;
     }

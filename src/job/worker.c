@@ -221,8 +221,16 @@ static bool relieve_largest(struct worker *w) {
     return largest != NULL;
 }
 
+static bool anyone_reads(const struct worker *w) {
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i]->state == TASK_RUNNING)
+            return true;
+    return false;
+}
+
 /* At the limit the largest buffers are sealed, or fetching stops until the store has taken what is
- * on its way to it. */
+ * on its way to it. Fetching also stops where no partition takes records, so that those that wait
+ * do not keep poll() from waiting. */
 static void keep_within_budget(struct worker *w) {
     size_t used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
     size_t limit = w->budget.limit;
@@ -232,10 +240,10 @@ static void keep_within_budget(struct worker *w) {
             waiting = waiting_memory(w);
         used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
     }
-    bool over = used > limit / 8 * 7;
-    if (over != w->suspended) {
-        w->suspended = over;
-        w->source->ops->suspend(w->source, over);
+    bool suspended = used > limit / 8 * 7 || !anyone_reads(w);
+    if (suspended != w->suspended) {
+        w->suspended = suspended;
+        w->source->ops->suspend(w->source, suspended);
     }
 }
 
@@ -277,7 +285,7 @@ static void publish(struct worker *w) {
 
 static void obey(struct worker *w) {
     enum job_command command = (enum job_command)atomic_load(w->cfg.command);
-    if (command != JOB_RUN && w->command == JOB_RUN) {
+    if (command > w->command) { /* a stop also cuts a drain short */
         w->command = command;
         w->stop_since_ms = w->now_ms;
         log_info("stopping", "%s",

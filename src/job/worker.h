@@ -20,7 +20,7 @@
 #include "job/settings.h"
 #include "kafka/source.h"
 
-enum job_command { JOB_RUN, JOB_STOP, JOB_DRAIN };
+enum job_command { JOB_RUN, JOB_DRAIN, JOB_STOP }; /* a later one overrides an earlier one */
 
 struct worker_config {
     const struct settings *settings;

@@ -277,6 +277,33 @@ static void test_stop_ends_though_the_store_does_not_answer(void **state) {
     worker_world_free(&w);
 }
 
+/* A drain may take long; a stop that is asked for meanwhile is still heard. */
+static void drain_hold_stop(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 50) {
+        memory_store_hold(p->output, true);
+        p->command = JOB_DRAIN;
+    } else if (n == 400) {
+        assert_int_equal(p->command, JOB_DRAIN);
+        p->command = JOB_STOP;
+        stopped_at = p->world->fake.monotonic;
+    }
+}
+
+static void test_stop_cuts_a_drain_short(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, drain_hold_stop);
+    assert_in_range(stop_duration(p, &stopped_at), 1, 10000);
+    process_free(p);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
 static void hold_then_stop(void *ctx, int n) {
     struct process *p = ctx;
     if (n == 1)
@@ -320,6 +347,29 @@ static void test_stop_before_anything_is_assigned(void **state) {
 
 /* While it stops, records that wait must not keep poll() from waiting. */
 static int polls_at_stop;
+
+static void stop_with_records(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n != 50)
+        return;
+    memory_store_hold(p->checkpoints, true);
+    worker_world_add_many(p->world, 0, 100, T0, 1000);
+    p->command = JOB_STOP;
+    polls_at_stop = n;
+}
+
+static void test_stopping_does_not_spin(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, stop_with_records);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_in_range(p->source->polls - polls_at_stop, 1, 400);
+    process_free(p);
+    worker_world_free(&w);
+}
 
 /* ---- Rebalances ---------------------------------------------------------------------------------- */
 
@@ -600,8 +650,10 @@ int main(void) {
         cmocka_unit_test(test_drain_publishes_all),
         cmocka_unit_test(test_changed_settings),
         cmocka_unit_test(test_stop_ends_though_the_store_does_not_answer),
+        cmocka_unit_test(test_stop_cuts_a_drain_short),
         cmocka_unit_test(test_stop_while_claiming),
         cmocka_unit_test(test_stop_before_anything_is_assigned),
+        cmocka_unit_test(test_stopping_does_not_spin),
         cmocka_unit_test(test_revoked_puts_a_checkpoint_and_goes_on_when_given_again),
         cmocka_unit_test(test_revoked_lets_go_though_the_store_does_not_answer),
         cmocka_unit_test(test_partitions_added_live),
