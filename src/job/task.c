@@ -163,6 +163,7 @@ static void on_lost(struct task *t) {
     if (t->claimed_ms && w->now_ms - t->claimed_ms >= HELD_MS)
         t->losses = 0;
     t->losses++;
+    t->claimed_ms = 0; /* the next loss may come before a claim stands */
     if (t->losses >= LOSSES_MAX) {
         struct error e = t->partition->error;
         (void)error_wrap(&e, "lost %d times in a row", LOSSES_MAX);

@@ -142,6 +142,7 @@ static void settle(struct worker *w, int64_t patience_ms) {
  * again by whoever comes next. */
 static void on_revoked(void *ctx) {
     struct worker *w = ctx;
+        end_all(w, STOP_KEEP); /* also those that were lost just now and would claim again */
     log_info("partitions_revoked", "Kafka takes %zu partitions away from this process", w->n_tasks);
     settle(w, REVOKE_PATIENCE_MS);
     for (size_t i = 0; i < w->n_tasks; i++) {

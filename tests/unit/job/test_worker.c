@@ -441,6 +441,36 @@ static void test_revoked_lets_go_though_the_store_does_not_answer(void **state) 
     worker_world_free(&w);
 }
 
+/* The last checkpoint of a revoked partition is lost to another process: nothing is claimed again
+ * on the way out. */
+static void fence_and_take(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 60) {
+        char *key = worker_world_chain_key(0, 2);
+        memory_world_plant(p->world->store, key, "{}", 2);
+        free(key);
+        p->world->creep_ms = 1;
+        revoked_at = p->world->fake.monotonic;
+        fake_source_take(p->source);
+    } else if (n == 61) {
+        given_up_at = p->world->fake.monotonic;
+        p->command = JOB_STOP;
+    }
+}
+
+static void test_revoked_and_lost_lets_go_at_once(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, fence_and_take);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_in_range(given_up_at - revoked_at, 1, 1000);
+    process_free(p);
+    worker_world_free(&w);
+}
+
 static void grow_live(void *ctx, int n) {
     struct process *p = ctx;
     if (n == 30) {
@@ -544,6 +574,12 @@ static void five_losses(bool after_a_long_time) {
 static void test_five_losses_fail(void **state) {
     (void)state;
     five_losses(false);
+}
+
+/* The claim stood for two minutes; what is lost afterwards, before a claim stands, counts. */
+static void test_five_losses_after_a_long_claim_fail(void **state) {
+    (void)state;
+    five_losses(true);
 }
 
 /* ---- Errors of single messages ------------------------------------------------------------------- */
@@ -656,9 +692,11 @@ int main(void) {
         cmocka_unit_test(test_stopping_does_not_spin),
         cmocka_unit_test(test_revoked_puts_a_checkpoint_and_goes_on_when_given_again),
         cmocka_unit_test(test_revoked_lets_go_though_the_store_does_not_answer),
+        cmocka_unit_test(test_revoked_and_lost_lets_go_at_once),
         cmocka_unit_test(test_partitions_added_live),
         cmocka_unit_test(test_lost_partition_is_claimed_again),
         cmocka_unit_test(test_five_losses_fail),
+        cmocka_unit_test(test_five_losses_after_a_long_claim_fail),
         cmocka_unit_test(test_message_error_is_read_again),
         cmocka_unit_test(test_message_errors_use_up_restart_attempts),
         cmocka_unit_test(test_store_that_does_not_answer_fails_after_the_tolerable),
