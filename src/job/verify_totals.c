@@ -79,6 +79,8 @@ static void explain(struct verify *v, const struct part *p) {
                        "; right up to checkpoint %" PRIu64
                        ", so a manifest after it is missing (the newest checkpoint is %" PRIu64 ")",
                        p->right_up_to, p->newest->number);
+    else if (p->n_manifests == 0)
+        (void)snprintf(where, sizeof where, "; there is no manifest at all");
     for (int c = 0; c < CLASS_NULL; c++) {
         struct totals want = p->newest->listed[c];
         totals_subtract(&want, &p->base.listed[c]);
