@@ -109,7 +109,7 @@ static bool wait_for(int64_t ms, _Atomic int *command) {
 }
 
 static bool restartable(const struct error *e) {
-    return e->retriable || e->code == ERR_KAFKA;
+    return e->retriable;
 }
 
 enum worker_end job_run(const struct job_config *cfg, struct error *e) {

@@ -11,7 +11,8 @@ enum {
     LOSSES_MAX = 5,      /* in a row fail the job (rule 1) */
     LOSS_DELAY_MS = 500, /* doubling, jittered */
     HELD_MS = 60000,     /* a claim that stood so long ends a row of losses */
-    FETCH_MAX = 1000
+    FETCH_MAX = 1000,
+    FETCH_MIN = 4
 };
 
 struct task *task_new(struct worker *w, int32_t id) {
@@ -115,15 +116,14 @@ static struct partition *make_partition(struct task *t) {
     return partition_new(&c);
 }
 
-static void claim(struct task *t) {
 /* A partition that came after the start of a bounded run has nothing that the run is to read. */
 static bool is_beyond_bounds(const struct task *t) {
     return t->worker->cfg.bounded && t->id >= t->worker->cfg.bounds->n;
 }
 
+static void claim(struct task *t) {
     struct worker *w = t->worker;
     struct error e;
-    int64_t start = worker_start_offset(w, t->id, &e);
     if (is_beyond_bounds(t)) {
         log_info("partition_left",
                  "partition %" PRId32 " is newer than this bounded run, which leaves it alone",
@@ -131,6 +131,7 @@ static bool is_beyond_bounds(const struct task *t) {
         t->state = TASK_ENDED;
         return;
     }
+    int64_t start = worker_start_offset(w, t->id, &e);
     if (start < 0) {
         worker_fail(w, &e);
         return;
@@ -162,8 +163,8 @@ static void on_lost(struct task *t) {
     struct worker *w = t->worker;
     if (t->claimed_ms && w->now_ms - t->claimed_ms >= HELD_MS)
         t->losses = 0;
-    t->losses++;
     t->claimed_ms = 0; /* the next loss may come before a claim stands */
+    t->losses++;
     if (t->losses >= LOSSES_MAX) {
         struct error e = t->partition->error;
         (void)error_wrap(&e, "lost %d times in a row", LOSSES_MAX);
@@ -184,14 +185,12 @@ static void reclaim(struct task *t, int64_t offset, const struct error *why) {
     struct worker *w = t->worker;
     struct error e = *why;
     if (!restart_new_cause(w->cfg.restart, t->id, offset)) {
-        e.retriable = false;
         (void)error_wrap(&e, "the same trouble twice at offset %" PRId64 " of partition %" PRId32,
                          offset, t->id);
-        worker_fail(w, &e);
+        worker_fail_for_good(w, &e);
     } else if (!restart_allow(w->cfg.restart, w->now_ms)) {
-        e.retriable = false;
         (void)error_wrap(&e, "no restart attempts left (restart.attempts within an hour)");
-        worker_fail(w, &e);
+        worker_fail_for_good(w, &e);
     } else {
         log_warn("partition_reclaim",
                  "partition %" PRId32 ": %s; claiming it again and reading again", t->id,
@@ -282,11 +281,18 @@ void task_tick(struct task *t) {
     follow_partition(t);
 }
 
+/* The limit is looked at between batches, and each record may need a chunk for a window of its own. */
+static size_t batch_for(const struct budget *b) {
+    size_t used = atomic_load_explicit(&b->used, memory_order_relaxed);
+    size_t room = used < b->limit ? (b->limit - used) / CHUNK_MAX : 0;
+    return room < FETCH_MIN ? FETCH_MIN : room < FETCH_MAX ? room : FETCH_MAX;
+}
+
 /* Takes a batch of records. */
 void task_run(struct task *t) {
     struct worker *w = t->worker;
     struct source_sink sink = ingest_sink(&t->ingest);
-    w->fetched += w->source->ops->fetch(w->source, t->id, FETCH_MAX, &sink);
+    w->fetched += w->source->ops->fetch(w->source, t->id, batch_for(&w->budget), &sink);
     switch (t->ingest.state) {
     case INGEST_GOING_ON:
         break;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,14 @@ void worker_fail(struct worker *w, const struct error *e) {
         return;
     w->failed = true;
     w->error = *e;
+    w->error.retriable |= e->code == ERR_KAFKA;
+}
+
+void worker_fail_for_good(struct worker *w, const struct error *e) {
+    if (w->failed)
+        return;
+    worker_fail(w, e);
+    w->error.retriable = false;
 }
 
 /* ---- The world around the partitions ---- */
@@ -133,6 +142,7 @@ static void settle(struct worker *w, int64_t patience_ms) {
     end_all(w, STOP_KEEP);
     while (!all_ended(w) && !w->failed && clock_monotonic(w->cfg.clock) < until) {
         tick(w);
+        end_all(w, STOP_KEEP); /* also those that were lost just now and would claim again */
         if (store_poll(w->cfg.checkpoints, 5) == 0)
             poll_stores(w);
     }
@@ -142,7 +152,6 @@ static void settle(struct worker *w, int64_t patience_ms) {
  * again by whoever comes next. */
 static void on_revoked(void *ctx) {
     struct worker *w = ctx;
-        end_all(w, STOP_KEEP); /* also those that were lost just now and would claim again */
     log_info("partitions_revoked", "Kafka takes %zu partitions away from this process", w->n_tasks);
     settle(w, REVOKE_PATIENCE_MS);
     for (size_t i = 0; i < w->n_tasks; i++) {
@@ -168,16 +177,21 @@ static bool takes_records(const struct task *t) {
     return t->state == TASK_CLAIMED || t->state == TASK_RUNNING;
 }
 
-/* The source's assignment is replaced as a whole, so it is renewed once nobody is claiming. */
-static void renew_assignment(struct worker *w) {
+static bool is_claiming(const struct task *t) {
+    return t->state == TASK_CLAIMING ||
+           (t->state == TASK_WAITING && t->worker->now_ms >= t->due_ms);
+}
+
+/* The source's assignment is replaced as a whole, so it is renewed once nobody is claiming. True
+ * where records can be read now. */
+static bool renew_assignment(struct worker *w) {
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (is_claiming(w->tasks[i]))
+            return false;
     struct source_position *list = xcalloc(w->n_tasks, sizeof *list);
     size_t n = 0;
     for (size_t i = 0; i < w->n_tasks; i++) {
         struct task *t = w->tasks[i];
-        if (t->state == TASK_CLAIMING) {
-            free(list);
-            return;
-        }
         if (takes_records(t))
             list[n++] = (struct source_position){t->id, partition_position(t->partition)};
     }
@@ -193,6 +207,7 @@ static void renew_assignment(struct worker *w) {
             partition_start(t->partition, w->now_ms);
         }
     }
+    return n > 0 && !w->failed;
 }
 
 /* ---- Memory: memory.limit covers fetch queues and buffers ---- */
@@ -204,6 +219,13 @@ static uint64_t waiting_memory(const struct worker *w) {
             for (size_t j = 0; j < w->tasks[i]->partition->n_files; j++)
                 sum += file_waiting_memory(w->tasks[i]->partition->files[j]);
     return sum;
+}
+
+static bool anyone_reads(const struct worker *w) {
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i]->state == TASK_RUNNING)
+            return true;
+    return false;
 }
 
 static bool relieve_largest(struct worker *w) {
@@ -220,13 +242,6 @@ static bool relieve_largest(struct worker *w) {
     if (largest)
         partition_relieve(of, largest);
     return largest != NULL;
-}
-
-static bool anyone_reads(const struct worker *w) {
-    for (size_t i = 0; i < w->n_tasks; i++)
-        if (w->tasks[i]->state == TASK_RUNNING)
-            return true;
-    return false;
 }
 
 /* At the limit the largest buffers are sealed, or fetching stops until the store has taken what is
@@ -250,11 +265,18 @@ static void keep_within_budget(struct worker *w) {
 
 /* ---- What the outside is told ---- */
 
-static const char *const *reason_names(void) {
-    static const char *names[REJECT_COUNT];
+static const char *reasons[REJECT_COUNT];
+
+static void name_reasons(void) {
     for (int r = 0; r < REJECT_COUNT; r++)
-        names[r] = reject_reason_name((enum reject_reason)r);
-    return names;
+        reasons[r] = reject_reason_name((enum reject_reason)r);
+}
+
+/* The HTTP thread reads them too, so they are written once. */
+static const char *const *reason_names(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, name_reasons);
+    return reasons;
 }
 
 static void publish(struct worker *w) {
@@ -262,10 +284,11 @@ static void publish(struct worker *w) {
     w->published_ms = w->now_ms;
     array_reserve(&m->partitions, &w->cap_metrics, w->n_tasks, sizeof *m->partitions);
     m->n_partitions = w->n_tasks;
-    uint64_t records = 0;
+    uint64_t consumed = 0;
     for (size_t i = 0; i < w->n_tasks; i++) {
         task_metrics(w->tasks[i], &m->partitions[i]);
-        records += w->tasks[i]->ingest.stats.records;
+        if (m->partitions[i].position > 0)
+            consumed += (uint64_t)m->partitions[i].position;
     }
     m->running = !w->failed;
     m->restarts = w->cfg.restart->count;
@@ -275,7 +298,7 @@ static void publish(struct worker *w) {
     m->reasons = reason_names();
     m->n_reasons = REJECT_COUNT;
     if (w->cfg.consumed)
-        atomic_store_explicit(w->cfg.consumed, records, memory_order_relaxed);
+        atomic_store_explicit(w->cfg.consumed, consumed, memory_order_relaxed);
     if (w->cfg.metrics)
         metrics_publish(w->cfg.metrics, m);
     if (w->cfg.progress)
@@ -330,10 +353,8 @@ static void loop(struct worker *w, bool *ran) {
             publish(w);
         if (finished(w))
             break;
-        if (w->assignment_due && !w->failed) {
-            renew_assignment(w);
-            *ran |= !w->assignment_due && w->n_tasks > 0;
-        }
+        if (w->assignment_due && !w->failed)
+            *ran |= renew_assignment(w);
         uint64_t before = w->fetched;
         fetch_all(w);
         keep_within_budget(w);

@@ -35,7 +35,7 @@ struct worker_config {
     struct bounds *bounds;      /* of a bounded run; the job's, filled by the first worker */
     _Atomic int *command;       /* enum job_command, set by signals and HTTP */
     struct metrics *metrics;    /* may be NULL */
-    _Atomic uint64_t *consumed; /* records read, for the demo's generator; may be NULL */
+    _Atomic uint64_t *consumed; /* sum of positions, for the demo's generator; may be NULL */
     void (*progress)(void *ctx,
                      const struct job_metrics *now); /* some times a second; may be NULL */
     void *progress_ctx;

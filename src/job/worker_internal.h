@@ -53,7 +53,10 @@ struct worker {
     size_t cap_metrics;
 };
 
+/* Whatever Kafka is the cause of may pass, so it is retriable. */
 void worker_fail(struct worker *w, const struct error *e);
+/* Trying again does not help. */
+void worker_fail_for_good(struct worker *w, const struct error *e);
 
 /* beginning.c: all return 0, or -1 with *e. */
 int worker_identify(struct worker *w, struct error *e);

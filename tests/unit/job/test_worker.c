@@ -598,6 +598,21 @@ static void test_message_error_is_read_again(void **state) {
     worker_world_free(&w);
 }
 
+static void test_same_message_error_twice_fails(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    fake_topic_break(w.topic, 0, 50, 2);
+    struct process *p = process_new(&w, &bounded);
+    assert_int_equal(process_run(p), WORKER_FAILED);
+    assert_false(p->error.retriable);
+    assert_non_null(strstr(p->error.text, "twice at offset 50 of partition 0"));
+    assert_non_null(strstr(p->error.text, "bad CRC"));
+    process_free(p);
+    worker_world_free(&w);
+}
+
 static void test_message_errors_use_up_restart_attempts(void **state) {
     (void)state;
     struct worker_world w;
@@ -615,6 +630,40 @@ static void test_message_errors_use_up_restart_attempts(void **state) {
 }
 
 /* ---- Kafka and the store in trouble -------------------------------------------------------------- */
+
+static void break_poll(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 50)
+        p->source->fails[FAKE_POLL] = ERR_KAFKA;
+}
+
+static void test_trouble_with_kafka_may_be_tried_again(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, break_poll);
+    assert_int_equal(process_run(p), WORKER_FAILED);
+    assert_true(p->ran);
+    assert_true(p->error.retriable);
+    process_free(p);
+    worker_world_free(&w);
+}
+
+/* A claim that fails is told at once: nothing has ever run. */
+static void test_failed_first_claim_has_not_run(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, NULL);
+    memory_store_fail(p->checkpoints, STORE_LIST, 1, ERR_UNAVAILABLE, FAULT_BEFORE);
+    assert_int_equal(process_run(p), WORKER_FAILED);
+    assert_false(p->ran);
+    process_free(p);
+    worker_world_free(&w);
+}
 
 static void hold_checkpoints(void *ctx, int n) {
     if (n == 50)
@@ -672,6 +721,31 @@ static void test_published_metrics(void **state) {
     worker_world_free(&w);
 }
 
+static void look_at_consumed(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n != 100)
+        return;
+    assert_int_equal(p->consumed, 1000);
+    p->command = JOB_STOP;
+}
+
+/* The demo's generator waits by it: records that are read a second time do not count twice, and those
+ * that are not read again still count. */
+static void test_consumed_goes_on_after_a_restart(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 1000, T0, 1000);
+    for (int i = 0; i < 2; i++) {
+        struct process *p = process_new(&w, &unbounded);
+        process_on_poll(p, look_at_consumed);
+        assert_int_equal(process_run(p), WORKER_STOPPED);
+        assert_int_equal(p->source->delivered, i == 0 ? 1000 : 700); /* a window was closed */
+        process_free(p);
+    }
+    worker_world_free(&w);
+}
+
 int main(void) {
     log_init(LOG_TEXT, getenv("TEST_LOG") ? LOG_INFO : LOG_ERROR);
     const struct CMUnitTest tests[] = {
@@ -698,9 +772,13 @@ int main(void) {
         cmocka_unit_test(test_five_losses_fail),
         cmocka_unit_test(test_five_losses_after_a_long_claim_fail),
         cmocka_unit_test(test_message_error_is_read_again),
+        cmocka_unit_test(test_same_message_error_twice_fails),
         cmocka_unit_test(test_message_errors_use_up_restart_attempts),
+        cmocka_unit_test(test_trouble_with_kafka_may_be_tried_again),
+        cmocka_unit_test(test_failed_first_claim_has_not_run),
         cmocka_unit_test(test_store_that_does_not_answer_fails_after_the_tolerable),
         cmocka_unit_test(test_published_metrics),
+        cmocka_unit_test(test_consumed_goes_on_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
