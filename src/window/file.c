@@ -79,6 +79,7 @@ static void segment_join(struct segment *to, struct segment *from) {
         totals_add(&to->count, &from->count);
         to->crc32c = crc32c_combine(to->crc32c, from->crc32c, from->bytes);
         to->bytes += from->bytes;
+        to->memory += from->memory;
     }
     *from = (struct segment){0};
 }
@@ -94,6 +95,7 @@ static void finish_chunk(struct file *f) {
         chunk_free(raw);
     }
     s->bytes = s->head->len;
+    s->memory = s->head->cap;
     s->crc32c = crc32c(0, s->head->data, s->head->len);
     segment_join(&f->full, s);
 }
@@ -347,7 +349,7 @@ uint64_t file_waiting_bytes(const struct file *f) {
 }
 
 uint64_t file_waiting_memory(const struct file *f) {
-    return f->full.bytes + (f->filling.head ? f->filling.head->cap : 0);
+    return f->full.memory + (f->filling.head ? f->filling.head->cap : 0);
 }
 
 uint64_t file_size(const struct file *f) {

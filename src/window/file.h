@@ -28,7 +28,8 @@ struct segment {
     struct chunk *head, *tail;
     int64_t first, first_max_ts, last;
     struct totals count;
-    uint64_t bytes; /* on the wire */
+    uint64_t bytes;  /* on the wire */
+    uint64_t memory; /* that its chunks hold: a line may leave much of one empty */
     uint32_t crc32c;
 };
 

@@ -406,7 +406,7 @@ struct file *partition_largest(struct partition *p) {
     struct file *largest = NULL;
     for (size_t i = 0; i < p->n_files; i++)
         if (!p->files[i]->sealed &&
-            (!largest || file_waiting_bytes(p->files[i]) > file_waiting_bytes(largest)))
+            (!largest || file_waiting_memory(p->files[i]) > file_waiting_memory(largest)))
             largest = p->files[i];
     return largest && file_waiting_bytes(largest) > 0 ? largest : NULL;
 }

@@ -687,6 +687,104 @@ static void test_store_that_does_not_answer_fails_after_the_tolerable(void **sta
 
 /* ---- Memory -------------------------------------------------------------------------------------- */
 
+/* What fetching and a few new chunks add at most before the limit is looked at again. */
+static void check_peak(const struct process *p) {
+    size_t limit = p->worker->budget.limit;
+    assert_in_range(p->worker->budget.peak, limit / 2, limit + limit / 16);
+}
+
+static void add_padded(struct worker_world *w, int64_t timestamp, const char *padding) {
+    char *value = xasprintf("{\"user_id\":\"u\",\"timestamp\":%" PRId64 ",\"p\":0,\"o\":%" PRId64
+                            ",\"x\":\"%s\"}",
+                            timestamp, fake_topic_end(w->topic, 0), padding);
+    (void)fake_topic_add(w->topic, 0, timestamp, "u", value);
+    free(value);
+}
+
+/* 2,000 windows are open at a time, and each gets events as long as the limit is not reached. */
+static void test_many_windows_stay_within_memory(void **state) {
+    (void)state;
+    enum { WINDOWS = 2000, ROUNDS = 12 };
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    char *padding = xcalloc(4001, 1);
+    memset(padding, 'x', 4000);
+    for (int r = 0; r < ROUNDS; r++)
+        for (int i = 0; i < WINDOWS; i++)
+            add_padded(&w, T0 + i * INT64_C(1000), padding);
+
+    free(padding);
+    struct process *p =
+        process_new(&w, &(struct process_options){.bounded = true,
+                                                  .sets = {"memory.limit=64MiB", "window.size=1s",
+                                                           "window.out_of_orderness=2h"}});
+    if (process_run(p) != WORKER_DONE)
+        fail_msg("%s", p->error.text);
+    check_peak(p);
+    assert_int_equal(p->worker->budget.used, 0);
+    process_free(p);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+/* A chunk that one line fills by little more than half: the memory that it holds counts, not its
+ * bytes, or nothing would ever be sealed and nothing read. */
+static void test_wasteful_lines_do_not_block(void **state) {
+    (void)state;
+    enum { EVENTS = 300, WINDOWS = 12, LENGTH = 140000 };
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    char *padding = xcalloc(LENGTH + 1, 1);
+    memset(padding, 'x', LENGTH);
+    for (int i = 0; i < EVENTS; i++)
+        add_padded(&w, T0 + i % WINDOWS * 5 * MIN, padding);
+    free(padding);
+    struct process *p = process_new(
+        &w, &(struct process_options){
+                .bounded = true, .sets = {"memory.limit=64MiB", "window.out_of_orderness=2h"}});
+    int64_t from = w.fake.monotonic;
+    if (process_run(p) != WORKER_DONE)
+        fail_msg("%s", p->error.text);
+    assert_in_range(w.fake.monotonic - from, 0, MIN);
+    check_peak(p);
+    process_free(p);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+/* The store is slow: fetching stops at the limit and goes on when there is room. */
+static void slow_store(void *ctx, int n) {
+    struct process *p = ctx;
+    memory_store_hold(p->output, n % 100 != 0);
+}
+
+static void test_slow_store_suspends_fetching(void **state) {
+    (void)state;
+    enum { EVENTS = 30000 };
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    char *padding = xcalloc(4001, 1);
+    memset(padding, 'x', 4000);
+    for (int i = 0; i < EVENTS; i++) {
+        char *value =
+            xasprintf("{\"user_id\":\"u\",\"timestamp\":%" PRId64 ",\"p\":0,\"o\":%d,\"x\":\"%s\"}",
+                      T0 + i, i, padding);
+        (void)fake_topic_add(w.topic, 0, T0, "u", value);
+        free(value);
+    }
+    free(padding);
+    struct process *p =
+        process_new(&w, &(struct process_options){.bounded = true, .sets = {"memory.limit=64MiB"}});
+    process_on_poll(p, slow_store);
+    if (process_run(p) != WORKER_DONE)
+        fail_msg("%s", p->error.text);
+    assert_in_range(p->source->suspensions, 1, 1000);
+    check_peak(p);
+    process_free(p);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
 /* ---- What the outside is told --------------------------------------------------------------------- */
 
 static void look_at_metrics(void *ctx, int n) {
@@ -777,6 +875,9 @@ int main(void) {
         cmocka_unit_test(test_trouble_with_kafka_may_be_tried_again),
         cmocka_unit_test(test_failed_first_claim_has_not_run),
         cmocka_unit_test(test_store_that_does_not_answer_fails_after_the_tolerable),
+        cmocka_unit_test(test_many_windows_stay_within_memory),
+        cmocka_unit_test(test_wasteful_lines_do_not_block),
+        cmocka_unit_test(test_slow_store_suspends_fetching),
         cmocka_unit_test(test_published_metrics),
         cmocka_unit_test(test_consumed_goes_on_after_a_restart),
     };
