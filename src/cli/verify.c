@@ -65,7 +65,8 @@ static struct source *open_kafka(const struct settings *s, struct error *failed,
     return rdkafka_source_new(&cfg, &handler, e);
 }
 
-static int verify(const struct settings *s, struct verify_config *cfg, struct error *e) {
+static int verify(const struct settings *s, const struct verify_config *asked, struct error *e) {
+    struct verify_config cfg = *asked;
     struct stores stores;
     struct event_rules rules;
     struct error failed = {0};
@@ -75,27 +76,27 @@ static int verify(const struct settings *s, struct verify_config *cfg, struct er
         return -1;
     settings_event_rules(s, &rules);
     settings_hash(s, settings);
-    cfg->checkpoints = stores.checkpoints;
-    cfg->output = stores.output;
-    cfg->name = s->name;
-    cfg->topic = s->kafka.topic;
-    cfg->output_path = s->output.path;
-    cfg->out = stdout;
-    cfg->rules = &rules;
-    cfg->settings = settings;
-    cfg->clock = clock_system();
-    cfg->patience_ms = KAFKA_PATIENCE_MS;
+    cfg.checkpoints = stores.checkpoints;
+    cfg.output = stores.output;
+    cfg.name = s->name;
+    cfg.topic = s->kafka.topic;
+    cfg.output_path = s->output.path;
+    cfg.out = stdout;
+    cfg.rules = &rules;
+    cfg.settings = settings;
+    cfg.clock = clock_system();
+    cfg.patience_ms = KAFKA_PATIENCE_MS;
     int rc = 0;
-    if (cfg->deep) {
-        cfg->source = open_kafka(s, &failed, e);
-        rc = cfg->source ? 0 : -1;
+    if (cfg.deep) {
+        cfg.source = open_kafka(s, &failed, e);
+        rc = cfg.source ? 0 : -1;
     }
     if (rc == 0)
-        rc = verify_run(cfg, &problems, e);
+        rc = verify_run(&cfg, &problems, e);
     if (rc != 0 && failed.code != ERR_NONE)
         *e = failed; /* "authentication failed" tells more than the time-out that follows */
-    if (cfg->source)
-        cfg->source->ops->free(cfg->source);
+    if (cfg.source)
+        cfg.source->ops->free(cfg.source);
     stores_close(&stores);
     return rc != 0 ? -1 : problems > 0;
 }

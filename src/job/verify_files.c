@@ -1,5 +1,6 @@
 /* The set of files that manifests and checkpoints list, by key: a file that stands in several
  * manifests is one file. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ enum { SLOTS_MIN = 64 };
 /* The slot that holds the key, or the free one where it belongs. n_slots is a power of two and never
  * full. */
 static uint32_t *slot_of(const struct file_set *set, const char *key) {
+    assert(set->slots);
     size_t mask = set->n_slots - 1;
     size_t i = splitmix64(crc32c(0, key, strlen(key))) & mask;
     while (set->slots[i] && strcmp(set->files[set->slots[i] - 1].entry.key, key) != 0)

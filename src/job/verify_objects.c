@@ -56,7 +56,8 @@ static void report_unlisted(struct verify *v, const struct store_entry **extra, 
 
 static int check_unlisted(struct verify *v, const struct store_op *listing, struct error *e) {
     size_t n = 0;
-    const struct store_entry **extra = xcalloc(listing->n_entries + 1, sizeof *extra);
+    const struct store_entry **extra =
+        xcalloc(listing->n_entries + 1, sizeof(const struct store_entry *));
     for (size_t i = 0; i < listing->n_entries; i++) {
         const struct store_entry *o = &listing->entries[i];
         bool old = v->cfg->has_since && o->modified < v->cfg->since_ms;

@@ -137,7 +137,7 @@ static int on_object(void *ctx, size_t index, const char *data, size_t len, stru
     struct seen *s = ctx;
     (void)index, (void)len;
     s->n++;
-    s->sum += (size_t)atoi(data);
+    s->sum += strtoul(data, NULL, 10);
     return s->n == s->fail_at ? error_set(e, ERR_CORRUPT, "enough") : 0;
 }
 
