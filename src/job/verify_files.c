@@ -16,8 +16,11 @@ static uint32_t *slot_of(const struct file_set *set, const char *key) {
     assert(set->slots);
     size_t mask = set->n_slots - 1;
     size_t i = splitmix64(crc32c(0, key, strlen(key))) & mask;
-    while (set->slots[i] && strcmp(set->files[set->slots[i] - 1].entry.key, key) != 0)
-        i = (i + 1) & mask;
+    for (; set->slots[i]; i = (i + 1) & mask) {
+        assert(set->files);
+        if (strcmp(set->files[set->slots[i] - 1].entry.key, key) == 0)
+            break;
+    }
     return &set->slots[i];
 }
 
