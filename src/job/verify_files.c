@@ -13,19 +13,16 @@ enum { SLOTS_MIN = 64 };
 /* The slot that holds the key, or the free one where it belongs. n_slots is a power of two and never
  * full. */
 static uint32_t *slot_of(const struct file_set *set, const char *key) {
-    assert(set->slots);
     size_t mask = set->n_slots - 1;
     size_t i = splitmix64(crc32c(0, key, strlen(key))) & mask;
-    for (; set->slots[i]; i = (i + 1) & mask) {
-        assert(set->files);
-        if (strcmp(set->files[set->slots[i] - 1].entry.key, key) == 0)
-            break;
-    }
+    while (set->slots[i] && strcmp(set->files[set->slots[i] - 1].entry.key, key) != 0)
+        i = (i + 1) & mask;
     return &set->slots[i];
 }
 
 static void grow(struct file_set *set) {
     size_t n = set->n_slots ? set->n_slots * 2 : SLOTS_MIN;
+    assert(set->n == 0 || set->files);
     free(set->slots);
     set->slots = xcalloc(n, sizeof *set->slots);
     set->n_slots = n;
