@@ -658,6 +658,8 @@ def _compare_manifests(report, output, rules, complete, problems):
     entries = defaultdict(dict)
     prefix = f"_manifests/{rules.name}/{rules.topic}/"
     for key in output.keys("_manifests/"):
+        if key.rpartition("/")[2].startswith("."):
+            continue  # what a killed process was about to put; readers skip such names
         match = _CHECKPOINT.fullmatch(key[len(prefix) :]) if key.startswith(prefix) else None
         if not problems.check(match, f"{key}: not a manifest's name"):
             continue

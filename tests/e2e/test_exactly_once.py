@@ -13,10 +13,22 @@ AT = 1729629000000
 KILLS = 30
 QUICK = {
     "kafka.assignment": "all",
+    "restart.attempts": 100,
     "checkpoint.interval": "200ms",
     "checkpoint.min_pause": "50ms",
     "restart.delay": "100ms",
 }
+
+
+def finish(j):
+    """A bounded run behind all that happened, and its comparison with the oracle.
+
+    MinIO breaks an upload when its client goes away at the wrong moment of a Complete: it removes
+    the parts' metadata first and renames then, and answers InvalidPart for ever. No claim but the
+    one that listed the file may take that for lost without somebody's word.
+    """
+    j.bounded(*(["--lost=rebuild"] if j.store.kind == "minio" else []), timeout=200)
+    return j.compare()
 
 
 def verify(j):
@@ -60,15 +72,16 @@ def test_killed_again_and_again(kafka, job):
     assert generator.stop() == 143
     numbers = j.newest()
     assert sum(numbers.values()) > 2 * KILLS, f"it hardly ever came to a checkpoint: {numbers}"
-    j.bounded()
-    report = j.compare()
+    report = finish(j)
     assert report.count("event") > 10_000 and report.count("late") and report.count("rejected")
     verify(j)
 
 
-def test_a_frozen_process_wakes_up_and_notices(kafka, job):
+def test_a_frozen_process_wakes_up_and_notices(kafka, make_job, directory_store):
     topic = kafka.create_topic(partitions=2)
-    j = job(topic, {**QUICK, "window.size": "10s", "window.out_of_orderness": "10s"})
+    j = make_job(
+        directory_store, topic, {**QUICK, "window.size": "10s", "window.out_of_orderness": "10s"}
+    )
     generator = j.start_generator(rate=500, speed=60, start=START, late="1%", malformed="1%")
     frozen = j.start()
     wait_until(j.files, "the first files")
@@ -91,8 +104,7 @@ def test_a_frozen_process_wakes_up_and_notices(kafka, job):
     j.wait_for_checkpoints(goal, (0, 1), winner)
     assert generator.stop() == 143
     assert winner.stop(10) == 143
-    j.bounded()
-    j.compare()
+    finish(j)
     verify(j)
 
 
@@ -132,8 +144,7 @@ def test_a_frozen_member_of_a_group_is_replaced(kafka, job):
     )
     assert generator.stop() == 143
     assert frozen.stop(10) == 143 and second.stop(10) == 143
-    j.bounded()
-    j.compare()
+    finish(j)
     verify(j)
 
 
@@ -167,8 +178,7 @@ def test_members_of_a_group_come_and_go(kafka, job):
     )
     assert generator.stop() == 143
     assert stays.stop(10) == 143
-    j.bounded()
-    j.compare()
+    finish(j)
     verify(j)
 
 
@@ -188,8 +198,7 @@ def test_servers_are_killed_and_come_back(kafka, minio, make_job, minio_store, s
     wait_until(lambda: max(j.newest().values()) >= goal, "checkpoints after that", 90)
     assert process.returncode is None, process.stderr()[-4000:]
     assert process.stop(10) == 143
-    j.bounded()
-    j.compare()
+    finish(j)
 
 
 # ---- Settings that decide where events land -----------------------------------------------------
