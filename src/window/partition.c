@@ -265,9 +265,21 @@ int partition_place(struct partition *p, int64_t offset, enum record_kind kind, 
     return 0;
 }
 
-/* A gap's file ends with the gap, unless the gap ends at next - 1 (rule 6). */
+static void record_loss(struct partition *p, int64_t from, int64_t to, int64_t events) {
+    p->losses = xrealloc(p->losses, (p->n_losses + 1) * sizeof *p->losses);
+    p->losses[p->n_losses++] = (struct loss){.from = from, .to = to, .events = events};
+}
+
+/* A gap's file ends with the gap, unless the gap ends at next - 1 (rule 6). What it yielded too
+ * little is lost (rule 12: --allow-data-loss; else the job stops), most likely below the log's
+ * start. */
 static void on_gap_ended(void *ctx, struct replay_gap *g) {
     struct partition *p = ctx;
+    if (g->written < g->gap.events) {
+        bool below = g->gap.from < p->log_start && p->log_start <= g->gap.to;
+        record_loss(p, g->gap.from, below ? p->log_start - 1 : g->gap.to,
+                    (int64_t)(g->gap.events - g->written));
+    }
     if (g->file && g->gap.to != p->base_next - 1)
         partition_seal_file(p, g->file);
 }
@@ -277,15 +289,10 @@ static int move_to(struct partition *p, int64_t position, struct error *e) {
     p->changes++;
     if (position <= p->replay.first_end)
         return 0;
-    uint64_t lost = 0;
-    if (replay_advance(&p->replay, position, on_gap_ended, p, p->cfg.allow_data_loss ? &lost : NULL,
-                       e) != 0) {
-        (void)error_wrap(e, "partition %d", p->cfg.id);
-        return refuse(p, e);
-    }
-    if (lost > 0 && p->n_losses > 0)
-        p->losses[p->n_losses - 1].events += (int64_t)lost;
-    return 0;
+    if (replay_advance(&p->replay, position, on_gap_ended, p, p->cfg.allow_data_loss, e) == 0)
+        return 0;
+    (void)error_wrap(e, "partition %d", p->cfg.id);
+    return refuse(p, e);
 }
 
 /* windows[0] is the one that closes first: when watermark >= end - 1 + allowed lateness. */
@@ -349,20 +356,15 @@ int partition_check_log_start(struct partition *p, int64_t log_start, struct err
                         p->cfg.id, p->position, log_start - 1, log_start);
         return refuse(p, e);
     }
-    bool unread = log_start > p->base_next; /* then nobody knows how many events they held */
     log_warn("data_loss_accepted",
              "partition %d: offsets %" PRId64 " to %" PRId64
              " are gone from Kafka; going on at %" PRId64 " (--allow-data-loss)",
              p->cfg.id, p->position, log_start - 1, log_start);
-    p->losses = xrealloc(p->losses, (p->n_losses + 2) * sizeof *p->losses);
-    if (unread)
-        p->losses[p->n_losses++] =
-            (struct loss){.from = p->base_next, .to = log_start - 1, .events = -1};
-    int64_t seen_to = unread ? p->base_next - 1 : log_start - 1;
-    if (seen_to >= p->position)
-        p->losses[p->n_losses++] = (struct loss){.from = p->position, .to = seen_to, .events = 0};
-    if (unread)
+    p->log_start = log_start;
+    if (log_start > p->base_next) { /* never read: nobody knows how many events they held */
+        record_loss(p, p->base_next, log_start - 1, -1);
         p->base_next = log_start;
+    }
     return move_to(p, log_start, e);
 }
 

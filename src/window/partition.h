@@ -79,6 +79,7 @@ struct partition {
     uint32_t last_crc32c;
     struct totals read[CLASS_COUNT], listed[CLASS_COUNT];
     struct replay replay;
+    int64_t log_start; /* where Kafka's log began when reading did, if that was too late */
     struct loss *losses;
     size_t n_losses;
     int64_t last_record_ms;

@@ -63,7 +63,7 @@ struct replay_gap *replay_find(struct replay *r, enum event_class class, int64_t
 }
 
 int replay_advance(struct replay *r, int64_t position,
-                   void (*ended)(void *ctx, struct replay_gap *gap), void *ctx, uint64_t *lost,
+                   void (*ended)(void *ctx, struct replay_gap *gap), void *ctx, bool accept_loss,
                    struct error *e) {
     if (position <= r->first_end)
         return 0;
@@ -74,7 +74,7 @@ int replay_advance(struct replay *r, int64_t position,
             r->gaps[kept++] = *g;
             continue;
         }
-        if (g->written < g->gap.events && !lost)
+        if (g->written < g->gap.events && !accept_loss)
             return error_set(e, ERR_DATA_LOSS,
                              "offsets %" PRId64 " to %" PRId64 " must hold %" PRIu64
                              " events of class %s that are not stored yet, but Kafka gave %" PRIu64
@@ -82,8 +82,6 @@ int replay_advance(struct replay *r, int64_t position,
                              "compacted?)",
                              g->gap.from, g->gap.to, g->gap.events, event_class_name(g->gap.class),
                              g->written);
-        if (lost)
-            *lost += g->gap.events - g->written;
         ended(ctx, g);
     }
     r->n = kept;

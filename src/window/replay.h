@@ -28,10 +28,9 @@ struct replay_gap *replay_find(struct replay *r, enum event_class class, int64_t
                                int64_t offset);
 
 /* Removes the gaps that end before position, calling ended(ctx, gap) for each. A gap that yielded
- * fewer events than it states is an error (ERR_DATA_LOSS), unless lost is given, which then is
- * increased by what is missing. */
+ * fewer events than it states is an error (ERR_DATA_LOSS), unless loss is accepted. */
 int replay_advance(struct replay *r, int64_t position,
-                   void (*ended)(void *ctx, struct replay_gap *gap), void *ctx, uint64_t *lost,
+                   void (*ended)(void *ctx, struct replay_gap *gap), void *ctx, bool accept_loss,
                    struct error *e);
 
 #endif

@@ -290,6 +290,19 @@ static void test_rule_12_allow_data_loss_records_what_a_gap_lost(void **state) {
     assert_int_equal(newest()->gaps[0].events, 1);
 }
 
+/* A log that begins where it should, but a record of the gap is gone all the same. */
+static void test_rule_12_allow_data_loss_records_a_loss_within_a_gap(void **state) {
+    (void)state;
+    claim_with_gap(true);
+    f.sim.log.records[1].hole = true;
+    event(T + 3);
+    run();
+    assert_int_equal(f.pr->p->n_losses, 1);
+    assert_int_equal(f.pr->p->losses[0].from, 0);
+    assert_int_equal(f.pr->p->losses[0].to, 2);
+    assert_int_equal(f.pr->p->losses[0].events, 1);
+}
+
 static void test_rule_12_allow_data_loss_past_next_records_an_unknown_loss(void **state) {
     (void)state;
     struct error e;
@@ -330,6 +343,7 @@ int main(void) {
         CASE(test_rule_12_last_is_the_last_record_delivered),
         CASE(test_rule_12_log_start_behind_replay_point_stops),
         CASE(test_rule_12_allow_data_loss_records_what_a_gap_lost),
+        CASE(test_rule_12_allow_data_loss_records_a_loss_within_a_gap),
         CASE(test_rule_12_allow_data_loss_past_next_records_an_unknown_loss),
     };
     log_init(LOG_TEXT, (enum log_level)(LOG_ERROR + 1));
