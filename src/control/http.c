@@ -33,6 +33,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
         return MHD_NO;
     (void)MHD_add_response_header(r, "Content-Type", type);
     (void)MHD_add_response_header(r, "Cache-Control", "no-store");
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        (void)MHD_add_response_header(r, "Allow", "GET, HEAD");
     enum MHD_Result ok = MHD_queue_response(connection, status, r);
     MHD_destroy_response(r);
     return ok;
@@ -77,25 +79,39 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
     return text(c, MHD_HTTP_NOT_FOUND, "not found; there are /metrics, /healthz and /readyz\n");
 }
 
+/* -1 with *why, an errno. */
+static int listen_at(const struct addrinfo *a, int *why) {
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, CONNECTIONS_MAX) == 0)
+        return fd;
+    *why = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
 static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct error *e) {
     char service[8];
     (void)snprintf(service, sizeof service, "%u", port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
     int rc = getaddrinfo(host, service, &hints, &list);
     if (rc != 0)
-        return error_set(e, ERR_IO, "http.listen: %s: %s", host, gai_strerror(rc));
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, list->ai_addr, list->ai_addrlen) != 0 || listen(fd, CONNECTIONS_MAX) != 0) {
-        (void)error_errno(e, errno, "http.listen: cannot listen on %s:%u", host, port);
-        if (errno == EADDRINUSE)
+        return error_set(e, rc == EAI_AGAIN ? ERR_IO : ERR_USAGE,
+                         "http.listen: %s is no address of this machine: %s", host,
+                         gai_strerror(rc));
+    int fd = -1, why = 0;
+    for (const struct addrinfo *a = list; a && fd < 0 && why != EADDRINUSE; a = a->ai_next)
+        fd = listen_at(a, &why); /* localhost may mean ::1 first, where there is no IPv6 */
+    if (fd < 0) {
+        if (why == EADDRINUSE)
             (void)error_set(e, ERR_IO,
                             "http.listen: %s:%u is taken by another process (another tidemark?); "
                             "set http.listen to a free port",
                             host, port);
-        if (fd >= 0)
-            (void)close(fd);
+        else
+            (void)error_errno(e, why, "http.listen: cannot listen on %s:%u", host, port);
         freeaddrinfo(list);
         return -1;
     }
