@@ -116,6 +116,21 @@ static int run(struct job_config *job, struct error *e) {
     return exit_code(end, e);
 }
 
+static int run_served(struct job_config *job, struct settings *s, struct error *e) {
+    _Atomic uint64_t consumed = 0;
+    struct embedded_demo *demo = NULL;
+    if (job->embedded) {
+        job->consumed = &consumed;
+        demo = embedded_demo_start(s, &consumed, e);
+        if (!demo)
+            return cli_fail("run", e);
+    }
+    say_what_runs(s, job);
+    int code = run(job, e);
+    embedded_demo_stop(demo);
+    return code;
+}
+
 static int run_with_settings(const struct cli_args *args, struct settings *s) {
     struct error e;
     struct job_config job = {.settings = s,
@@ -127,21 +142,12 @@ static int run_with_settings(const struct cli_args *args, struct settings *s) {
     if (!parse_lost(args, &job.lost, &e))
         return cli_fail("run", &e);
     catch_signals();
-    _Atomic uint64_t consumed = 0;
-    struct embedded_demo *demo = NULL;
-    if (job.embedded) {
-        job.consumed = &consumed;
-        demo = embedded_demo_start(s, &consumed, &e);
-        if (!demo)
-            return cli_fail("run", &e);
-    }
-    say_what_runs(s, &job);
     job.metrics = metrics_new(clock_wall(clock_system()));
+    /* First: where the port is taken, another demo may be running in this very directory. */
     struct http_server *server = serve(s, job.metrics, &e);
-    int code = server ? run(&job, &e) : exit_code(WORKER_FAILED, &e);
+    int code = server ? run_served(&job, s, &e) : exit_code(WORKER_FAILED, &e);
     http_server_stop(server);
     metrics_free(job.metrics);
-    embedded_demo_stop(demo);
     return code;
 }
 
