@@ -121,8 +121,12 @@ enum worker_end job_run(const struct job_config *cfg, struct error *e) {
         end = run_once(cfg, &restart, &bounds, &ran, e);
         if (end != WORKER_FAILED)
             break;
-        if (!ran || !restartable(e) || !restart_allow(&restart, clock_monotonic(clock_system())))
+        if (!ran || !restartable(e) || atomic_load(cfg->command) != JOB_RUN)
             break; /* what fails before it has ever run is told at once */
+        if (!restart_allow(&restart, clock_monotonic(clock_system()))) {
+            (void)error_wrap(e, "no restart attempts left (restart.attempts within an hour)");
+            break;
+        }
         log_warn("job_restarting",
                  "%s; restarting in %" PRId64 " s (restart %" PRIu64 ", %" PRId64
                  " are allowed within an hour)",
