@@ -70,9 +70,9 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...) {
     (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
 
     (void)pthread_mutex_lock(&lock);
+    flockfile(stderr);
     if (before_line)
         before_line();
-    flockfile(stderr);
     if (log_format_now == LOG_JSON) {
         (void)fprintf(
             stderr, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"event\":\"%s\",\"message\":", stamp,
