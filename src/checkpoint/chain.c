@@ -26,7 +26,7 @@ enum step {
     STEP_PUT,       /* the conditional put itself */
     STEP_RESOLVE,   /* rule 1: who stands under that number? */
     STEP_WAIT,      /* back-off before the same bytes are put again, or the number read again */
-    STEP_LIST_AGAIN /* claim: has somebody gone further meanwhile? */
+    STEP_LIST_AGAIN /* has somebody gone further meanwhile? */
 };
 
 struct chain {
@@ -44,6 +44,7 @@ struct chain {
     size_t newest_bytes;
     struct checkpoint next; /* being put */
     struct buffer bytes;    /* its bytes: other bytes never go under a number once tried (rule 1) */
+    bool put_again;         /* it was absent after a put of ours */
     bool read_first;        /* after the wait: read the number before putting again */
     int64_t put_started_ms, due_ms, backoff_ms;
 
@@ -194,6 +195,7 @@ static void put_next(struct chain *c, int64_t now_ms) {
         return;
     }
     c->put_started_ms = now_ms;
+    c->put_again = false;
     c->backoff_ms = BACKOFF_MIN_MS;
     send(c, STEP_PUT, STORE_PUT_IF_ABSENT, key_of(c, c->next.number));
 }
@@ -236,8 +238,10 @@ static void durable(struct chain *c) {
     finish(c, CHAIN_DURABLE, NULL);
 }
 
+/* A claim is only good if nobody went further (rule 2). A number that was absent after our put may
+ * have been put, continued and removed by another process's collection (rule 3) meanwhile. */
 static void put_stands(struct chain *c) {
-    if (c->claiming)
+    if (c->claiming || c->put_again)
         send(c, STEP_LIST_AGAIN, STORE_LIST, xasprintf("%schk-", c->prefix));
     else
         durable(c);
@@ -299,6 +303,7 @@ static void on_put(struct chain *c) {
 
 static void on_resolved(struct chain *c) {
     if (c->op.error.code == ERR_NOT_FOUND && !c->op.error.retriable) {
+        c->put_again = true;
         wait_then(c, false); /* absent: the same bytes again */
     } else if (c->op.error.retriable) {
         wait_then(c, true);
@@ -379,7 +384,7 @@ static void on_listed_again(struct chain *c) {
     if (c->op.error.code != ERR_NONE)
         fail(c, "cannot list checkpoints below");
     else if (newest_of(c) > c->next.number)
-        lost(c, "a later checkpoint than our claim stands below", "");
+        lost(c, "a later checkpoint than ours stands below", "");
     else
         durable(c);
 }

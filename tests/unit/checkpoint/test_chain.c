@@ -422,6 +422,22 @@ static void test_rule_3_the_inherited_one_goes_too_but_no_claim(void **state) {
     assert_int_equal(f.a.results[CHAIN_LOST], 1);
 }
 
+/* A frozen process whose checkpoint was continued by another, and then collected, wakes up: the
+ * number is free again, but the chain has gone on. */
+static void test_rule_3_a_collected_number_put_again_is_lost(void **state) {
+    (void)state;
+    claim(&f.a); /* 1 */
+    refuse_put(&f.a, ERR_UNKNOWN, FAULT_AFTER);
+    put_begin(&f.a, 10); /* 2 */
+    (void)memory_store_drain(f.a.store);
+    claim(&f.b); /* 3 */
+    for (int i = 4; i <= 20; i++)
+        put(&f.b, i);
+    assert_false(exists(2));
+    run(&f.a);
+    expect(&f.a, 1, 1, 0);
+}
+
 static void test_rule_3_a_deletion_that_fails_is_no_failure(void **state) {
     (void)state;
     claim(&f.a);
@@ -481,6 +497,7 @@ int main(void) {
         CASE(test_rule_2_foreign_names_are_passed_over),
         CASE(test_rule_3_only_others_than_claims_go_after_ten_newer),
         CASE(test_rule_3_the_inherited_one_goes_too_but_no_claim),
+        CASE(test_rule_3_a_collected_number_put_again_is_lost),
         CASE(test_rule_3_a_deletion_that_fails_is_no_failure),
         CASE(test_read_newest),
     };
