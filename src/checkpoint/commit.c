@@ -226,7 +226,7 @@ static void nowhere(struct commit *m) {
         lost(m);
         return;
     }
-    if (now - m->gone_since_ms < VANISHED_PATIENCE_MS && c->cfg.lost == LOST_STOP) {
+    if (now - m->gone_since_ms < VANISHED_PATIENCE_MS) {
         again(m);
         return;
     }
@@ -305,6 +305,8 @@ static void on_complete(struct store_op *op) {
         return;
     }
     m->gone = code == ERR_NO_SUCH_UPLOAD || code == ERR_INVALID_PART || code == ERR_TOO_SMALL;
+    if (!m->gone)
+        m->gone_since_ms = 0;
     if (m->attempts == 1)
         m->first_answer = m->gone;
     if (m->gone || code == ERR_EXISTS) {
@@ -347,7 +349,7 @@ void commits_durable(struct commits *c, const struct checkpoint *k) {
         *c->manifests_tail = p;
         c->manifests_tail = &p->next;
     }
-    complete_due(c, INT64_MAX);
+    complete_due(c, clock_monotonic(c->cfg.clock));
 }
 
 /* The manifest is put: what it lists need not stand in checkpoints any longer. */

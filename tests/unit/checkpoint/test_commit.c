@@ -420,7 +420,9 @@ static void test_rule_9_operator_says_rebuild(void **state) {
     reopen(LOST_REBUILD);
     restore(1, 1, keys);
     drop(1);
-    pass(1000);
+    pass(50000); /* a Complete of a process that is not quite dead may still be on its way */
+    expect(0, 0, 0);
+    pass(30000);
     expect(0, 1, 0);
 }
 
@@ -429,7 +431,9 @@ static void test_rule_9_operator_says_removed(void **state) {
     reopen(LOST_REMOVED);
     restore(1, 1, keys);
     drop(1);
-    pass(1000);
+    pass(50000);
+    expect(0, 0, 0);
+    pass(30000);
     expect(1, 0, 0);
     assert_int_equal(memory_world_count(f.world, MANIFESTS), 1);
 }
