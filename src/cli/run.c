@@ -117,7 +117,7 @@ static int run(struct job_config *job, struct error *e) {
 }
 
 static int run_served(struct job_config *job, struct settings *s, struct error *e) {
-    _Atomic uint64_t consumed = 0;
+    static _Atomic uint64_t consumed;
     struct embedded_demo *demo = NULL;
     if (job->embedded) {
         job->consumed = &consumed;

@@ -154,7 +154,8 @@ static void render_job(struct buffer *b, const struct metrics *m) {
     (void)buffer_printf(b, "tidemark_build_info{version=\"%s\"} 1\n", TIDEMARK_VERSION);
     head(b, "start_time_seconds", "gauge", "When the process began, Unix time.");
     (void)buffer_printf(b, "tidemark_start_time_seconds %.3f\n", (double)m->started_wall_ms / 1000);
-    head(b, "restarts_total", "counter", "Restarts of the job, and of partitions after errors, within this process.");
+    head(b, "restarts_total", "counter",
+         "Restarts of the job, and of partitions after errors, within this process.");
     (void)buffer_printf(b, "tidemark_restarts_total %" PRIu64 "\n", m->now.restarts);
     head(b, "memory_used_bytes", "gauge", "Bytes held in event buffers.");
     (void)buffer_printf(b, "tidemark_memory_used_bytes %" PRIu64 "\n", m->now.memory_used);
