@@ -228,6 +228,11 @@ void task_end(struct task *t, enum partition_stop how) {
         if (how == STOP_KEEP) /* not to be waited for any longer */
             partition_stop(t->partition, how);
     } else {
+        if (how == STOP_DRAIN && t->state != TASK_ENDED)
+            log_warn("partition_not_drained",
+                     "partition %" PRId32 " was not claimed yet when the drain was asked for: what "
+                     "an earlier run left open stays open; run again with --bounded to publish it",
+                     t->id);
         task_drop(t);
         t->state = TASK_ENDED;
     }

@@ -279,6 +279,20 @@ static const char *const *reason_names(void) {
     return reasons;
 }
 
+static void warn_of_mismatches(struct worker *w) {
+    for (size_t i = 0; i < w->n_tasks && !w->warned; i++) {
+        const struct partition_metrics *m = &w->metrics.partitions[i];
+        if (m->key_mismatches == 0)
+            continue;
+        w->warned = true;
+        log_warn("key_mismatch",
+                 "partition %" PRId32 " of topic %s holds records whose key differs from the "
+                 "event's %s: the topic is not keyed by it, so events of one key may stand in "
+                 "several partitions' files (said once; tidemark_key_mismatches_total counts)",
+                 m->partition, w->cfg.settings->kafka.topic, w->cfg.settings->event.key_field);
+    }
+}
+
 static void publish(struct worker *w) {
     struct job_metrics *m = &w->metrics;
     w->published_ms = w->now_ms;
@@ -290,6 +304,7 @@ static void publish(struct worker *w) {
         if (m->partitions[i].position > 0)
             consumed += (uint64_t)m->partitions[i].position;
     }
+    warn_of_mismatches(w);
     m->running = !w->failed;
     m->restarts = w->cfg.restart->count;
     m->memory_used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);

@@ -45,6 +45,7 @@ struct worker {
     bool assignment_due; /* the source's assignment must be renewed */
     bool suspended;      /* over memory.limit: nothing is fetched */
     bool failed;
+    bool warned; /* of keys that are not the event's */
     struct error error;
     enum job_command command;
     uint64_t fetched; /* events ever taken from the source */

@@ -312,12 +312,12 @@ static void hold_then_stop(void *ctx, int n) {
         p->command = p->test ? JOB_DRAIN : JOB_STOP;
 }
 
-static void test_stop_while_claiming(void **state) {
-    (void)state;
+static void stops_while_claiming(bool drain) {
     struct worker_world w;
     worker_world_init(&w, &memory_like_s3, 1);
     worker_world_add_many(&w, 0, 10, T0, 1000);
     struct process *p = process_new(&w, &unbounded);
+    p->test = drain ? p : NULL;
     process_on_poll(p, hold_then_stop);
     assert_int_equal(process_run(p), WORKER_STOPPED);
     assert_in_range(p->source->polls, 20, 30);
@@ -325,6 +325,12 @@ static void test_stop_while_claiming(void **state) {
     process_must_end(&w, &bounded, WORKER_DONE);
     worker_world_check_all(&w, 0);
     worker_world_free(&w);
+}
+
+static void test_stop_while_claiming(void **state) {
+    (void)state;
+    stops_while_claiming(false);
+    stops_while_claiming(true);
 }
 
 static void stop_at_once(void *ctx, int n) {
