@@ -65,7 +65,8 @@ uint64_t chain_parse_name(const char *name) {
     if (strlen(name) != 29 || strncmp(name, "chk-", 4) != 0 || strcmp(name + 24, ".json") != 0 ||
         strspn(name + 4, "0123456789") != 20)
         return 0;
-    return strtoull(name + 4, NULL, 10);
+    uint64_t number = strtoull(name + 4, NULL, 10);
+    return number <= INT64_MAX ? number : 0; /* no checkpoint can state a greater one */
 }
 
 struct chain *chain_new(const struct chain_config *cfg) {
