@@ -18,7 +18,7 @@ VERSION := $(shell cat VERSION)
 # they run must not have their output held back until they end.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
-ifeq ($(filter run test unit asan tsan e2e lint bench setup,$(MAKECMDGOALS)),)
+ifeq ($(filter run test unit asan tsan e2e lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
 MAKEFLAGS += --output-sync=target
 endif
 endif
@@ -161,8 +161,9 @@ tsan: ## Unit tests under ThreadSanitizer
 clang: ## Build with clang as well, warnings are errors
 	@+$(SUBMAKE) VARIANT=clang programs
 
-fuzz: ## Build the fuzz targets with clang; run one as build/fuzz/fuzz_NAME tests/fuzz/corpus/NAME
+fuzz: ## Fuzz every decoder for FUZZ_SECONDS=60 each; tests/fuzz/run says more
 	@+$(SUBMAKE) VARIANT=fuzz fuzz-programs
+	@tests/fuzz/run
 
 e2e: ## End-to-end tests with a real Kafka and a real S3
 	@scripts/test e2e

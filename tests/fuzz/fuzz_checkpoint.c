@@ -1,25 +1,16 @@
 /* Any bytes as a checkpoint: refused with a reason, or decoded; what is decoded encodes to bytes that
  * decode to the same. To get past the CRC, inputs are also given the right one. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "base/checksum.h"
 #include "checkpoint/claim.h"
 #include "checkpoint/codec.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must_be(bool condition) {
-    if (!condition)
-        abort();
-}
-
 /* What decodes also has to survive what the job does with it first. */
 static void inherit(const struct checkpoint *c) {
     struct checkpoint claim;
     claim_inherit(&claim, c);
-    must_be(claim.n_files == 0 && claim.n_commits >= c->n_commits);
+    CHECK(claim.n_files == 0 && claim.n_commits >= c->n_commits);
     checkpoint_clear(&claim);
 }
 
@@ -30,9 +21,9 @@ static void again(const struct checkpoint *c) {
     buffer_init(&first, CHECKPOINT_BYTES_MAX);
     buffer_init(&second, CHECKPOINT_BYTES_MAX);
     checkpoint_encode(c, &first);
-    must_be(checkpoint_decode(first.data, first.len, &other, &e) == 0);
+    CHECK(checkpoint_decode(first.data, first.len, &other, &e) == 0);
     checkpoint_encode(&other, &second);
-    must_be(first.len == second.len && memcmp(first.data, second.data, first.len) == 0);
+    CHECK(first.len == second.len && memcmp(first.data, second.data, first.len) == 0);
     checkpoint_clear(&other);
     buffer_free(&first);
     buffer_free(&second);
@@ -46,8 +37,8 @@ static void decode(const char *data, size_t size) {
         inherit(&c);
         again(&c);
     } else {
-        must_be(e.code == ERR_CORRUPT && e.text[0]);
-        must_be(c.n_files == 0 && !c.files && !c.identity.topic);
+        CHECK(e.code == ERR_CORRUPT && e.text[0]);
+        CHECK(c.n_files == 0 && !c.files && !c.identity.topic);
     }
     checkpoint_clear(&c);
 }
