@@ -93,7 +93,7 @@ static int crash_at(const struct memory_traits *traits, uint64_t seed, bool emit
     int points[] = {first, second, NEVER}, crashes = 0;
     for (bool ended = false; !ended; crashes += !ended) {
         struct sim_process *pr = sim_process_new(&s);
-        int left = points[crashes];
+        int left = points[crashes < 2 ? crashes : 2];
         ended = run_until(pr, &left);
         crash(pr);
         expect_consistent(&s, what);
