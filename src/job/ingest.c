@@ -64,9 +64,14 @@ static int on_record(void *ctx, const struct record *r) {
     } else if (at.file) {
         write_event(in, &ev, &at, r->offset);
     }
-    if (partition_advance(p, r->offset, record_crc32c(r), &in->error) != 0)
+    if (partition_advance(p, r->offset, &in->error) != 0)
         return fail(in);
     return 0;
+}
+
+static void on_last(void *ctx, const struct record *r) {
+    struct ingest *in = ctx;
+    partition_last_record(in->partition, r->offset, record_crc32c(r));
 }
 
 static int on_eof(void *ctx, int64_t offset) {
@@ -85,5 +90,6 @@ static int on_error(void *ctx, int64_t offset, const struct error *e) {
 }
 
 struct source_sink ingest_sink(struct ingest *in) {
-    return (struct source_sink){.ctx = in, .record = on_record, .eof = on_eof, .error = on_error};
+    return (struct source_sink){
+        .ctx = in, .record = on_record, .eof = on_eof, .error = on_error, .last = on_last};
 }

@@ -50,6 +50,16 @@ static int deliver(struct rdkafka_source *s, struct part *p, const rd_kafka_mess
     return sink->record(sink->ctx, &r);
 }
 
+static void deliver_last(rd_kafka_message_t *m, const struct source_sink *sink) {
+    if (!m)
+        return;
+    struct record r;
+    rdkafka_record(m, &r);
+    if (sink->last)
+        sink->last(sink->ctx, &r);
+    rd_kafka_message_destroy(m);
+}
+
 /* librdkafka before 2.2 stops fetching when all its queues are full and then sleeps for up to a
  * second, however fast we empty them. Of its public functions this one wakes its broker threads;
  * the credentials stay what they are. */
@@ -80,6 +90,7 @@ size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
     ssize_t n = rd_kafka_consume_batch_queue(p->queue, 0, s->batch, want);
     size_t delivered = 0, bytes = 0;
     int stop = 0;
+    rd_kafka_message_t *last = NULL;
     /* The sink may drop the whole assignment, and p with it, but then it returns non-zero. */
     for (ssize_t i = 0; i < n; i++) {
         int dropped = 0;
@@ -88,9 +99,16 @@ size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
         if (!stop) {
             stop = deliver(s, p, m, sink, &dropped);
             delivered += !dropped;
+            if (!stop && !m->err && !dropped) { /* kept until there is a later one */
+                rd_kafka_message_t *before = last;
+                last = m;
+                m = before;
+            }
         }
-        rd_kafka_message_destroy(m);
+        if (m)
+            rd_kafka_message_destroy(m);
     }
+    deliver_last(last, sink);
     s->drained += bytes;
     if (s->wake_bytes > 0 && s->drained >= s->wake_bytes)
         wake_brokers(s);

@@ -41,6 +41,9 @@ struct source_sink {
     int (*record)(void *ctx, const struct record *r);
     int (*eof)(void *ctx, int64_t offset);
     int (*error)(void *ctx, int64_t offset, const struct error *e);
+    /* At the end of a fetch(): the last record that record() returned 0 for, if there was one. What is
+     * wanted of the newest record only need not be worked out for all of them. May be NULL. */
+    void (*last)(void *ctx, const struct record *r);
 };
 
 enum source_peek { SOURCE_PEEK_RECORD, SOURCE_PEEK_EOF, SOURCE_PEEK_PAST_END };

@@ -316,12 +316,15 @@ static void roll_by_size(struct partition *p) {
         partition_seal_file(p, p->rejected);
 }
 
-int partition_advance(struct partition *p, int64_t offset, uint32_t crc32c, struct error *e) {
-    if (offset >= p->base_next) {
-        p->has_last = true;
-        p->last_offset = offset;
-        p->last_crc32c = crc32c;
-    }
+void partition_last_record(struct partition *p, int64_t offset, uint32_t crc32c) {
+    if (offset < p->base_next)
+        return;
+    p->has_last = true;
+    p->last_offset = offset;
+    p->last_crc32c = crc32c;
+}
+
+int partition_advance(struct partition *p, int64_t offset, struct error *e) {
     p->last_record_ms = p->now_ms;
     if (move_to(p, offset + 1, e) != 0)
         return -1;

@@ -141,8 +141,11 @@ struct placement {
  * the job must stop (*e). */
 int partition_place(struct partition *p, int64_t offset, enum record_kind kind, int64_t timestamp,
                     struct placement *out, struct error *e);
-/* The record is dealt with: its line, if any, was appended. crc32c is record_crc32c. */
-int partition_advance(struct partition *p, int64_t offset, uint32_t crc32c, struct error *e);
+/* The record is dealt with: its line, if any, was appended. */
+int partition_advance(struct partition *p, int64_t offset, struct error *e);
+/* Before the next partition_tick(): the CRC (record_crc32c) of the record dealt with last, which a
+ * checkpoint names. Once for each batch, because it costs as much as a record's parsing. */
+void partition_last_record(struct partition *p, int64_t offset, uint32_t crc32c);
 /* The log ends at `offset`: control records before it are passed. */
 int partition_eof(struct partition *p, int64_t offset, struct error *e);
 

@@ -145,7 +145,7 @@ static inline void assign_at(struct reader *r, int32_t partition, int64_t offset
 }
 
 static inline size_t fetch(struct reader *r, int32_t partition, size_t max) {
-    struct source_sink sink = {r, keep_record, keep_eof, keep_error};
+    struct source_sink sink = {r, keep_record, keep_eof, keep_error, NULL};
     return r->source->ops->fetch(r->source, partition, max, &sink);
 }
 

@@ -239,7 +239,10 @@ static int deliver_record(struct fake_source *s, struct fake_position *at, struc
     }
     struct record r = record_at(l, offset);
     s->delivered++;
-    return sink->record(sink->ctx, &r);
+    int stop = sink->record(sink->ctx, &r);
+    if (!stop)
+        s->last = offset;
+    return stop;
 }
 
 static size_t fetch(struct source *base, int32_t partition, size_t max,
@@ -249,6 +252,7 @@ static size_t fetch(struct source *base, int32_t partition, size_t max,
     struct fake_log *l = log_of(s->topic, partition);
     size_t n = 0;
     assert(!s->suspended);
+    s->last = -1;
     if (s->batch && max > s->batch)
         max = s->batch;
     while (at && n < max) {
@@ -268,6 +272,10 @@ static size_t fetch(struct source *base, int32_t partition, size_t max,
         n++;
         if (stop)
             break;
+    }
+    if (s->last >= 0 && sink->last) {
+        struct record r = record_at(l, s->last);
+        sink->last(sink->ctx, &r);
     }
     return n;
 }

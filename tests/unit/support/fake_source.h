@@ -57,6 +57,7 @@ struct fake_source {
     int polls, assigns, suspensions;
     bool suspended;
     int64_t delivered; /* records */
+    int64_t last;      /* offset of the last record that the fetch() under way delivered, or -1 */
 
     struct fake_topic *topic;
     struct fake_clock *clock;

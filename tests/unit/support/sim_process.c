@@ -106,7 +106,10 @@ static int feed_one(struct sim_process *pr, struct error *e) {
         memcpy(file_reserve(at.file, pr->sim->reserve > n ? pr->sim->reserve : n), line, n);
         file_appended(at.file, n, offset, at.max_ts_before);
     }
-    return partition_advance(pr->p, offset, sim_crc32c(&pr->sim->log, offset), e);
+    if (partition_advance(pr->p, offset, e) != 0)
+        return -1;
+    partition_last_record(pr->p, offset, sim_crc32c(&pr->sim->log, offset));
+    return 0;
 }
 
 static int feed(struct sim_process *pr, int64_t records, struct error *e) {
