@@ -244,6 +244,17 @@ static bool relieve_largest(struct worker *w) {
     return largest != NULL;
 }
 
+/* Bytes under way only wait for the store: more than what keeps it busy is no gain, and where the
+ * store is the slower side they would fill the whole budget. Requests are answered, so this ends. */
+static bool too_much_under_way(const struct worker *w, size_t used) {
+    if (used <= w->budget.limit / 4)
+        return false;
+    size_t requests = 0;
+    for (size_t i = 0; i < w->n_tasks; i++)
+        requests += w->tasks[i]->partition ? w->tasks[i]->partition->inflight : 0;
+    return requests > 0 && used - waiting_memory(w) > w->budget.limit / 4;
+}
+
 /* At the limit the largest buffers are sealed, or fetching stops until the store has taken what is
  * on its way to it. Fetching also stops where no partition takes records, so that those that wait
  * do not keep poll() from waiting. */
@@ -256,7 +267,7 @@ static void keep_within_budget(struct worker *w) {
             waiting = waiting_memory(w);
         used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
     }
-    bool suspended = used > limit / 8 * 7 || !anyone_reads(w);
+    bool suspended = used > limit / 8 * 7 || too_much_under_way(w, used) || !anyone_reads(w);
     if (suspended != w->suspended) {
         w->suspended = suspended;
         w->source->ops->suspend(w->source, suspended);

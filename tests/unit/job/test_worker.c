@@ -694,9 +694,9 @@ static void test_store_that_does_not_answer_fails_after_the_tolerable(void **sta
 /* ---- Memory -------------------------------------------------------------------------------------- */
 
 /* What fetching and a few new chunks add at most before the limit is looked at again. */
-static void check_peak(const struct process *p) {
+static void check_peak(const struct process *p, size_t divisor) {
     size_t limit = p->worker->budget.limit;
-    assert_in_range(p->worker->budget.peak, limit / 2, limit + limit / 16);
+    assert_in_range(p->worker->budget.peak, limit / divisor, limit + limit / 16);
 }
 
 static void add_padded(struct worker_world *w, int64_t timestamp, const char *padding) {
@@ -726,7 +726,7 @@ static void test_many_windows_stay_within_memory(void **state) {
                                                            "window.out_of_orderness=2h"}});
     if (process_run(p) != WORKER_DONE)
         fail_msg("%s", p->error.text);
-    check_peak(p);
+    check_peak(p, 2);
     assert_int_equal(p->worker->budget.used, 0);
     process_free(p);
     worker_world_check_all(&w, 0);
@@ -752,13 +752,13 @@ static void test_wasteful_lines_do_not_block(void **state) {
     if (process_run(p) != WORKER_DONE)
         fail_msg("%s", p->error.text);
     assert_in_range(w.fake.monotonic - from, 0, MIN);
-    check_peak(p);
+    check_peak(p, 2);
     process_free(p);
     worker_world_check_all(&w, 0);
     worker_world_free(&w);
 }
 
-/* The store is slow: fetching stops at the limit and goes on when there is room. */
+/* The store is slow: fetching stops while much is under way and goes on when there is room. */
 static void slow_store(void *ctx, int n) {
     struct process *p = ctx;
     memory_store_hold(p->output, n % 100 != 0);
@@ -785,7 +785,7 @@ static void test_slow_store_suspends_fetching(void **state) {
     if (process_run(p) != WORKER_DONE)
         fail_msg("%s", p->error.text);
     assert_in_range(p->source->suspensions, 1, 1000);
-    check_peak(p);
+    check_peak(p, 4); /* a quarter may be under way */
     process_free(p);
     worker_world_check_all(&w, 0);
     worker_world_free(&w);
