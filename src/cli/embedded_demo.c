@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -35,7 +36,12 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return remove(path);
 }
 
+/* Only what an earlier demo left: its checkpoints tell. */
 static int remove_demo(struct error *e) {
+    if (access("demo", F_OK) == 0 && rmdir("demo") != 0 && access("demo/checkpoints", F_OK) != 0)
+        return error_set(e, ERR_USAGE,
+                         "demo/ in this directory is not from an earlier run --embedded (it has no "
+                         "checkpoints/), so it is not removed: move it away, or start elsewhere");
     if (nftw("demo", remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
         return error_errno(e, errno, "cannot remove demo/ of an earlier run");
     return 0;

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -31,12 +32,19 @@ static const struct cli_spec spec = {
 
 static _Atomic int command = JOB_RUN;
 static volatile sig_atomic_t signalled;
+static time_t signalled_at;
 
 /* The worker looks at `command` some twenty times a second. A second signal ends at once: nothing is
- * lost by that, the next run reads from the last checkpoint. */
+ * lost by that, the next run reads from the last checkpoint. Within two seconds it is taken for the
+ * same one, though: timeout(1) and terminals send theirs to the process and to its group. */
 static void on_signal(int number) {
-    if (signalled)
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (signalled && now.tv_sec - signalled_at >= 2)
         _exit(128 + number);
+    if (signalled)
+        return;
+    signalled_at = now.tv_sec;
     signalled = number;
     atomic_store(&command, JOB_STOP);
 }

@@ -73,7 +73,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
         return text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is served here\n");
     if (strcmp(url, "/metrics") == 0)
         return get_metrics(s, c);
-    if (strcmp(url, "/healthz") == 0 || strcmp(url, "/readyz") == 0)
+    if (strcmp(url, "/healthz") == 0) /* also while it starts or waits before a restart */
+        return text(c, MHD_HTTP_OK, "ok\n");
+    if (strcmp(url, "/readyz") == 0)
         return metrics_healthy(s->metrics) ? text(c, MHD_HTTP_OK, "ok\n")
                                            : text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "not running\n");
     return text(c, MHD_HTTP_NOT_FOUND, "not found; there are /metrics, /healthz and /readyz\n");

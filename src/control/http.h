@@ -1,4 +1,5 @@
-/* The HTTP thread: /healthz, /readyz and /metrics on http.listen (libmicrohttpd). */
+/* The HTTP thread: /healthz (the process lives), /readyz (the job runs) and /metrics on http.listen
+ * (libmicrohttpd). */
 #ifndef TIDEMARK_CONTROL_HTTP_H
 #define TIDEMARK_CONTROL_HTTP_H
 

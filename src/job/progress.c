@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,6 +38,14 @@ static void put_text(const struct job_sums *s, double rate, char *dst, size_t ca
                    s->checkpoint_number);
 }
 
+/* A line that wraps could not be cleared again. */
+static void cut_to_width(char *text) {
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
+        strlen(text) >= size.ws_col)
+        text[size.ws_col - 1] = '\0';
+}
+
 void progress_show(void *progress, const struct job_metrics *now) {
     struct progress *p = progress;
     int64_t ms = clock_monotonic(clock_system());
@@ -58,6 +68,7 @@ void progress_show(void *progress, const struct job_metrics *now) {
         log_info("progress", "%s", text);
         return;
     }
+    cut_to_width(text);
     flockfile(stderr);
     clear_line();
     (void)fputs(text, stderr);

@@ -87,12 +87,13 @@ static void test_metrics(void **state) {
 
 static void test_health_follows_the_job(void **state) {
     struct fixture *f = *state;
-    answers(f, "GET", "/healthz", 503, "not running\n");
+    answers(f, "GET", "/healthz", 200, "ok\n");
+    answers(f, "GET", "/readyz", 503, "not running\n");
     publish(f, true);
     answers(f, "GET", "/healthz", 200, "ok\n");
     answers(f, "GET", "/readyz", 200, "ok\n");
     publish(f, false);
-    answers(f, "GET", "/healthz", 503, "not running\n");
+    answers(f, "GET", "/healthz", 200, "ok\n");
     answers(f, "GET", "/readyz", 503, "not running\n");
 }
 
