@@ -92,7 +92,8 @@ class Kafka(Server):
 
     def _format(self):
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ("format", "-t", cluster, "-c", str(self._config))
+        # An id may begin with "-", which would be taken for an option.
+        arguments = ("format", f"--cluster-id={cluster}", "-c", str(self._config))
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", *arguments),
             stdout=subprocess.PIPE,
