@@ -63,7 +63,7 @@ void http_request_reset(struct http_request *r) {
     r->content_length = -1;
     r->date = 0;
     r->trouble[0] = r->etag[0] = r->server[0] = r->bucket_region[0] = r->error_buffer[0] = '\0';
-    r->too_large = false;
+    r->too_large = r->head_ended = false;
 }
 
 void http_request_free(struct http_request *r) {
@@ -154,6 +154,10 @@ static size_t read_header(char *line, size_t size, size_t count, void *ctx) {
     size_t len = size * count;
     char date[HTTP_FIELD_SIZE];
     r->progress_ms = now_ms(r->http);
+    if (*line == '\r' || *line == '\n')
+        r->head_ended = true;
+    else if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
+        r->head_ended = false; /* another one follows an interim answer's */
     if (take_field(line, len, "Date", date)) {
         time_t t = curl_getdate(date, NULL);
         r->date = t > 0 ? (int64_t)t * 1000 : 0;
@@ -255,6 +259,11 @@ static bool is_certificate_trouble(CURLcode code) {
            code == CURLE_SSL_CRL_BADFILE || code == CURLE_SSL_INVALIDCERTSTATUS;
 }
 
+/* libcurl takes a connection that ends within the head for the end of an answer without a body. */
+static CURLcode check_head(const struct http_request *r, CURLcode code) {
+    return code == CURLE_OK && !r->head_ended ? CURLE_PARTIAL_FILE : code;
+}
+
 static enum http_outcome outcome_of(const struct http_request *r, CURLcode code, long sent) {
     if (code == CURLE_OK)
         return HTTP_ANSWERED;
@@ -276,6 +285,7 @@ static void finish(struct http *h, struct http_request *r, CURLcode code, const 
     (void)curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
     (void)curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     r->content_length = length;
+    code = check_head(r, code);
     r->outcome = outcome_of(r, code, sent);
     if (code != CURLE_OK && !trouble)
         trouble = r->error_buffer[0] ? r->error_buffer : curl_easy_strerror(code);

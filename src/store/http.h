@@ -65,6 +65,7 @@ struct http_request {
     uint64_t read, read_in_chunk;
     int64_t progress_ms; /* when a byte last moved */
     bool too_large;
+    bool head_ended;        /* the answer's head came whole */
     char error_buffer[256]; /* CURL_ERROR_SIZE */
 };
 

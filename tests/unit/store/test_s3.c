@@ -373,6 +373,20 @@ static void test_answers_that_do_not_come_whole(void **state) {
     must_fail(&op, ERR_UNKNOWN);
     fake_http_reply(server, THEN_RESET, "HTTP/1.1 200 OK\r\nContent-Len");
     must_fail(&op, ERR_UNKNOWN);
+    /* Nor is a head: without its length, an answer seems to have no body. */
+    fake_http_reply(server, THEN_CLOSE, "HTTP/1.1 200 OK\r\nContent-Len");
+    must_fail(&op, ERR_UNKNOWN);
+    fake_http_reply(server, THEN_CLOSE, "HTTP/1.1 200 OK\r\n");
+    must_fail(&op, ERR_UNKNOWN);
+    fake_http_reply(server, THEN_CLOSE, "HTTP/1.1 200 OK");
+    must_fail(&op, ERR_UNKNOWN);
+    op.kind = STORE_UPLOAD_CREATE;
+    fake_http_reply(server, THEN_CLOSE, "HTTP/1.1 200 OK\r\nServer: MinIO\r\n");
+    must_fail(&op, ERR_UNKNOWN);
+    op.kind = STORE_HEAD;
+    fake_http_reply(server, THEN_CLOSE, "HTTP/1.1 404 No\r\nServer: MinIO\r\n");
+    must_fail(&op, ERR_UNKNOWN);
+    op.kind = STORE_GET;
     fake_http_reply(server, THEN_CLOSE, "SSH-2.0-OpenSSH_9.2\r\n");
     must_fail(&op, ERR_UNKNOWN);
     /* A torn error is not believed either: what it says may be cut. */
