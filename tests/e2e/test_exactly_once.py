@@ -1,7 +1,6 @@
 """Whatever dies, freezes or comes twice: each event stands in the output exactly once."""
 
 import random
-import re
 import signal
 import time
 
@@ -77,33 +76,27 @@ def test_killed_again_and_again(kafka, job):
     verify(j)
 
 
-def test_a_frozen_process_wakes_up_and_notices(kafka, make_job, directory_store):
+def test_a_frozen_process_wakes_up_and_notices(kafka, job):
     topic = kafka.create_topic(partitions=2)
-    j = make_job(
-        directory_store, topic, {**QUICK, "window.size": "10s", "window.out_of_orderness": "10s"}
-    )
+    j = job(topic, {**QUICK, "window.size": "10s", "window.out_of_orderness": "10s"})
     generator = j.start_generator(rate=500, speed=60, start=START, late="1%", malformed="1%")
     frozen = j.start()
     wait_until(j.files, "the first files")
     frozen.sigstop()
     left = j.newest()
     second = j.start()
-    goal = max(left.values()) + 12
-    j.wait_for_checkpoints(goal, (0, 1), second)
+    # Longer than the chain keeps checkpoints that a claim does not need.
+    j.wait_for_checkpoints(max(left.values()) + 12, (0, 1), second)
     frozen.sigcont()
-    # Both insist on the partitions that they were told to take: one gives in after five losses.
-    both = (frozen, second)
-    wait_until(lambda: [p for p in both if p.returncode is not None], "one to give in", 90)
-    loser = next(p for p in both if p.returncode is not None)
-    winner = second if loser is frozen else frozen
-    assert loser.returncode == 1, loser.stderr()[-4000:]
-    assert "another process runs this job" in loser.stderr()
-    assert re.search("lost|another process", frozen.stderr()), frozen.stderr()[-4000:]
-    # The other one goes on.
-    goal = max(j.newest().values()) + 3
-    j.wait_for_checkpoints(goal, (0, 1), winner)
+    frozen.wait_for_log("another process|somebody else")
+    # Both were told to take the same partitions, and each takes them back after a while; what
+    # either of them writes meanwhile counts as long as its checkpoints stand.
+    second.wait_for_log("another process|somebody else", timeout=60)
+    assert frozen.returncode is None and second.returncode is None
+    assert second.stop(10) == 143
+    j.wait_for_checkpoints(max(j.newest().values()) + 3, (0, 1), frozen)
     assert generator.stop() == 143
-    assert winner.stop(10) == 143
+    assert frozen.stop(10) == 143
     finish(j)
     verify(j)
 
@@ -185,15 +178,22 @@ def test_members_of_a_group_come_and_go(kafka, job):
 @pytest.mark.parametrize("server", ["kafka", "minio"])
 def test_servers_are_killed_and_come_back(kafka, minio, make_job, minio_store, server):
     topic = kafka.create_topic(partitions=2)
-    j = make_job(minio_store, topic, {**QUICK, "window.size": "10s"})
+    j = make_job(minio_store, topic, {**QUICK, "window.size": "1m"})
     kafka.produce(topic, events(2000))
     process = j.start()
-    wait_until(j.files, "the first files")
+    # Nothing is under way to be completed: MinIO breaks such uploads when it is killed, too.
+    wait_until(
+        lambda: j.files() and all(j.checkpoint(p)["commits"] == [] for p in j.newest()),
+        "the first files, all published",
+    )
     victim = {"kafka": kafka, "minio": minio}[server]
     before = j.newest()
     victim.kill()
+    if server == "minio":
+        kafka.produce(topic, events(2000, first=2000))
     victim.start()
-    kafka.produce(topic, events(2000, first=2000))
+    if server == "kafka":
+        kafka.produce(topic, events(2000, first=2000))
     goal = max(before.values()) + 2
     wait_until(lambda: max(j.newest().values()) >= goal, "checkpoints after that", 90)
     assert process.returncode is None, process.stderr()[-4000:]

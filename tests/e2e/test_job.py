@@ -30,12 +30,12 @@ def test_generated_events_of_all_classes(kafka, job):
     topic = kafka.create_topic(partitions=3, compression_type="lz4")
     j = job(topic)
     j.generate(
-        events=30000, rate=20000, speed=3600, start=START, late="1%", malformed="1%", disorder="8m"
+        events=15000, rate=10000, speed=3600, start=START, late="1%", malformed="1%", disorder="8m"
     )
     j.bounded()
     report = j.compare()
-    assert len(report.expected) == 30000
-    assert report.count("late") > 100 and report.count("rejected") > 100
+    assert len(report.expected) == 15000
+    assert report.count("late") > 50 and report.count("rejected") > 50
     assert len(report.windows()) > 12
     # One file for a window and partition, where nothing had to roll.
     windows = [(file.partition, file.window) for file in report.files.values() if file.window]
@@ -360,9 +360,10 @@ def test_many_windows_stay_within_the_memory_limit(kafka, make_job, minio_store)
     # 200 windows are open at once, all of them grow, and none reaches a part's size by itself.
     shuffled = (
         (key, value.replace(b"172962", b"17%04d" % (2962 + i % 200), 1), None)
-        for i, (key, value, _) in enumerate(events(30_000, step=1, pad=3_000))
+        for i, (key, value, _) in enumerate(events(10_000, step=1, pad=9_000))
     )
-    kafka.produce(topic, shuffled)
+    # Not compressed: a client has to take in what one fetch decompresses to, whatever that is.
+    kafka.produce(topic, shuffled, compression_type="none")
     process = j.start("--bounded")
     peak = [0]
 
@@ -376,7 +377,7 @@ def test_many_windows_stay_within_the_memory_limit(kafka, make_job, minio_store)
     report = j.compare()
     assert len(report.windows()) == 200
     print(f"peak {peak[0] / 2**20:.1f} MiB, {len(report.files)} files")
-    assert peak[0] < 128 << 20
+    assert peak[0] < 100 << 20
 
 
 # ---- Continuous runs ----------------------------------------------------------------------------
