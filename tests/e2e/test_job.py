@@ -526,3 +526,48 @@ def events_read(process):
         return 0
     counts = [line for line in lines if line.startswith("tidemark_records_total{")]
     return sum(int(line.rsplit(" ", 1)[1]) for line in counts if 'class="event"' in line)
+
+
+def test_the_oracle_notices(kafka, make_job, directory_store):
+    """All of this would go unnoticed with an oracle that compares nothing."""
+    topic = kafka.create_topic()
+    kafka.produce(topic, [*events(600), (b"u", b"bad", AT), (b"u", event(1, AT - 10**7), AT)])
+    j = make_job(directory_store, topic)
+    j.bounded()
+    report = j.compare()
+    directory = j.output.directory
+    one, another = [directory / key for key in report.files if key[0] != "_"][:2]
+    [manifest] = [directory / key for key in report.manifests]
+    [late] = (directory / "_late").iterdir()
+    [rejected] = (directory / "_rejected").iterdir()
+    newest = j.checkpoints.directory / max(j.chain())
+
+    def notices(path, change, what):
+        before = path.read_bytes()
+        try:
+            change(path)
+            with pytest.raises(AssertionError, match=what):
+                j.compare()
+        finally:
+            path.write_bytes(before)
+
+    def rewrite(old, new):
+        return lambda path: path.write_bytes(path.read_bytes().replace(old, new, 1))
+
+    notices(one, lambda path: path.unlink(), "stands 0 times")
+    notices(one, rewrite(b'"n":1,', b'"n":01,'), "a line that no record gives")
+    notices(one, lambda path: path.write_bytes(another.read_bytes()), "stands 0 times")
+    notices(one, lambda path: path.write_bytes(path.read_bytes() * 2), "stands 2 times")
+    notices(late, lambda path: path.unlink(), "which is not there")
+    notices(rejected, rewrite(b"invalid_json", b"not_object"), "a line that no record gives")
+    notices(manifest, rewrite(b'"bytes":', b'"bytes":1'), "bytes is")
+    notices(manifest, rewrite(b'"crc32c":"', b'"crc32c":"0'), "crc32c is")
+    notices(manifest, lambda path: path.unlink(), "in no manifest")
+    notices(newest, rewrite(b'"next":', b'"next":1'), "does not match its bytes")
+    notices(newest, lambda path: path.unlink(), "commits left")
+    stray = late.with_name(late.name.replace("-o0", "-o1"))
+    stray.write_bytes(late.read_bytes())
+    with pytest.raises(AssertionError, match="in no manifest"):
+        j.compare()
+    stray.unlink()
+    j.compare()
