@@ -1,17 +1,25 @@
 #include "base/memory.h"
 
+#include <jansson.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+/* Without exit's handlers: they would free what other threads still use, or need memory themselves. */
 void out_of_memory(void) {
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    while (atomic_flag_test_and_set(&said))
+        (void)pause(); /* another thread is saying it */
     (void)fputs("tidemark: out of memory: the system refused an allocation; give the process "
                 "more memory or lower memory.limit. Nothing is lost: the next run resumes from "
                 "the last checkpoint\n",
                 stderr);
-    exit(1);
+    _exit(1);
 }
 
 static void *checked(void *p) {
@@ -60,4 +68,33 @@ void array_reserve(void *array_ptr, size_t *cap, size_t want, size_t size) {
     p = checked(n <= SIZE_MAX / size ? realloc(p, n * size) : NULL);
     memcpy(array_ptr, &p, sizeof p);
     *cap = n;
+}
+
+/* ---- Libraries ---- */
+
+static void *openssl_malloc(size_t n, const char *file, int at) {
+    (void)file;
+    (void)at;
+    return n ? xmalloc(n) : NULL;
+}
+
+static void openssl_free(void *p, const char *file, int at) {
+    (void)file;
+    (void)at;
+    free(p);
+}
+
+static void *openssl_realloc(void *p, size_t n, const char *file, int at) {
+    if (n)
+        return xrealloc(p, n);
+    openssl_free(p, file, at);
+    return NULL;
+}
+
+/* Before main, because OpenSSL changes its functions only as long as it has used none. Without memory
+ * its first digest crashes, and jansson drops a character of a number or an element of an array and
+ * calls what is left a success. */
+__attribute__((constructor)) static void serve_libraries(void) {
+    json_set_alloc_funcs(xmalloc, free);
+    (void)CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free);
 }

@@ -1,12 +1,13 @@
 /* Allocation off the hot path. A process that cannot get a few kilobytes cannot do anything useful
- * and nothing is lost by ending it (Kafka is the write-ahead log), so these say so and exit(1).
+ * and nothing is lost by ending it (Kafka is the write-ahead log), so these say so and end it with 1.
  * Buffers of events do not come from here: they are counted against memory.limit (base/chunk.h). */
 #ifndef TIDEMARK_BASE_MEMORY_H
 #define TIDEMARK_BASE_MEMORY_H
 
 #include <stddef.h>
 
-/* What they do then; for libraries' allocations too. */
+/* What they do then. For libraries' allocations too: jansson, OpenSSL, expat and libcurl allocate by
+ * these functions, the others' failures are looked for where they are called. */
 void out_of_memory(void) __attribute__((noreturn));
 
 void *xmalloc(size_t n) __attribute__((malloc, returns_nonnull));
