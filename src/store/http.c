@@ -43,8 +43,8 @@ void http_add_header(struct http_request *r, const char *name, const char *value
     char *line = *value ? xasprintf("%s: %s", name, value) : xasprintf("%s:", name);
     struct curl_slist *list = curl_slist_append(r->headers, line);
     free(line);
-    if (!list) /* as memory.h does; libcurl allocates by itself */
-        abort();
+    if (!list)
+        out_of_memory();
     r->headers = list;
 }
 
@@ -218,7 +218,7 @@ static void start(struct http *h, struct http_request *r) {
     http_add_header(r, "Expect", ""); /* a round trip saved; an early refusal is rare */
     CURL *easy = curl_easy_init();
     if (!easy)
-        abort();
+        out_of_memory();
     r->easy = easy;
     r->progress_ms = now_ms(h);
     set_transfer(easy, r);
@@ -362,8 +362,11 @@ static void *io_thread(void *ctx) {
 /* ---- Start and end ---- */
 
 static void init_curl(void) {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        abort();
+    /* So that no option is left out because its copy got no memory: a request without its URL or its
+     * time-outs would still be sent. */
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, xrealloc, xstrdup, xcalloc) !=
+        CURLE_OK)
+        out_of_memory();
 }
 
 /* Signals are for the main thread; SIGPIPE, which OpenSSL's writes raise, stays blocked for good. */
@@ -387,7 +390,7 @@ struct http *http_new(const struct http_config *config) {
     pthread_mutex_init(&h->lock, NULL);
     h->multi = curl_multi_init();
     if (!h->multi)
-        abort();
+        out_of_memory();
     curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)config->connections);
     curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)config->connections);
     if (start_thread(h) == 0)

@@ -76,18 +76,27 @@ static void parts_free(struct parts *u) {
     curl_free(u->query);
 }
 
+static bool succeeded(CURLUcode rc) {
+    if (rc == CURLUE_OUT_OF_MEMORY)
+        out_of_memory();
+    return rc == CURLUE_OK;
+}
+
+static bool get(CURLU *handle, CURLUPart part, char **field, unsigned flags) {
+    return succeeded(curl_url_get(handle, part, field, flags));
+}
+
 /* Fields that are not there stay NULL. */
 static bool take_apart(const char *url, struct parts *u) {
     CURLU *handle = curl_url();
     if (!handle)
-        return false;
-    bool ok = curl_url_set(handle, CURLUPART_URL, url, 0) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_SCHEME, &u->scheme, 0) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_HOST, &u->host, 0) == CURLUE_OK &&
-              curl_url_get(handle, CURLUPART_PATH, &u->path, 0) == CURLUE_OK;
-    (void)curl_url_get(handle, CURLUPART_PORT, &u->port, CURLU_NO_DEFAULT_PORT);
-    (void)curl_url_get(handle, CURLUPART_USER, &u->user, 0);
-    (void)curl_url_get(handle, CURLUPART_QUERY, &u->query, 0);
+        out_of_memory();
+    bool ok = succeeded(curl_url_set(handle, CURLUPART_URL, url, 0)) &&
+              get(handle, CURLUPART_SCHEME, &u->scheme, 0) &&
+              get(handle, CURLUPART_HOST, &u->host, 0) && get(handle, CURLUPART_PATH, &u->path, 0);
+    (void)get(handle, CURLUPART_PORT, &u->port, CURLU_NO_DEFAULT_PORT);
+    (void)get(handle, CURLUPART_USER, &u->user, 0);
+    (void)get(handle, CURLUPART_QUERY, &u->query, 0);
     curl_url_cleanup(handle);
     return ok && (strcmp(u->scheme, "http") == 0 || strcmp(u->scheme, "https") == 0) &&
            strcmp(u->path, "/") == 0 && !u->user && !u->query;

@@ -242,6 +242,7 @@ static int run(struct parser *p, const char *data, size_t len) {
 }
 
 int s3_xml_parse(const char *data, size_t len, struct s3_xml *x, struct error *e) {
+    static const XML_Memory_Handling_Suite memory = {xmalloc, xrealloc, free};
     *x = (struct s3_xml){0};
     /* While it completes an upload, S3 sends white space to keep the connection alive. */
     while (len && (*data == ' ' || *data == '\n' || *data == '\r' || *data == '\t')) {
@@ -250,9 +251,7 @@ int s3_xml_parse(const char *data, size_t len, struct s3_xml *x, struct error *e
     }
     if (!len)
         return error_set(e, ERR_CORRUPT, "the answer is empty where XML is expected");
-    struct parser p = {.out = x, .expat = XML_ParserCreate(NULL)};
-    if (!p.expat)
-        return error_set(e, ERR_NO_MEMORY, "cannot create an XML parser");
+    struct parser p = {.out = x, .expat = XML_ParserCreate_MM(NULL, &memory, NULL)};
     buffer_init(&p.text, S3_XML_TEXT_MAX);
     int rc = len <= INT32_MAX ? run(&p, data, len) : -1;
     if (rc)

@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/memory.h"
+
 enum { HASH_LEN = 32, HEX_SIZE = 2 * HASH_LEN + 1, CANONICAL_MAX = 64 * 1024 };
 
 void sigv4_date(int64_t epoch_ms, char date[SIGV4_DATE_SIZE]) {
@@ -120,11 +122,11 @@ static void to_hex(const unsigned char hash[HASH_LEN], char hex[HEX_SIZE]) {
         (void)snprintf(hex + 2 * i, 3, "%02x", hash[i]);
 }
 
-static int hmac(const void *key, size_t key_len, const char *text, unsigned char out[HASH_LEN]) {
+/* OpenSSL fails here only without memory, and a request must not be sent unsigned because of that. */
+static void hmac(const void *key, size_t key_len, const char *text, unsigned char out[HASH_LEN]) {
     unsigned n = HASH_LEN;
-    return HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, strlen(text), out, &n)
-               ? 0
-               : -1;
+    if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, strlen(text), out, &n))
+        out_of_memory();
 }
 
 /* The secret key never signs directly: a key for the day, the region and the service does. */
@@ -135,12 +137,15 @@ static int signature(const struct sigv4_request *r, const char *string_to_sign,
     unsigned char k[HASH_LEN], mac[HASH_LEN];
     char day[9];
     (void)snprintf(day, sizeof day, "%.8s", r->date);
-    int failed = buffer_puts(&secret, "AWS4") || buffer_puts(&secret, r->secret_key) ||
-                 hmac(secret.data, secret.len, day, k) || hmac(k, HASH_LEN, r->region, mac) ||
-                 hmac(mac, HASH_LEN, "s3", k) || hmac(k, HASH_LEN, "aws4_request", mac) ||
-                 hmac(mac, HASH_LEN, string_to_sign, k);
-    if (!failed)
+    int failed = buffer_puts(&secret, "AWS4") || buffer_puts(&secret, r->secret_key);
+    if (!failed) {
+        hmac(secret.data, secret.len, day, k);
+        hmac(k, HASH_LEN, r->region, mac);
+        hmac(mac, HASH_LEN, "s3", k);
+        hmac(k, HASH_LEN, "aws4_request", mac);
+        hmac(mac, HASH_LEN, string_to_sign, k);
         to_hex(k, hex);
+    }
     OPENSSL_cleanse(k, sizeof k);
     OPENSSL_cleanse(mac, sizeof mac);
     if (secret.data)
@@ -162,9 +167,10 @@ int sigv4_sign(const struct sigv4_request *r, struct buffer *authorization) {
     unsigned char hash[HASH_LEN];
     char hex[HEX_SIZE];
     int rc = -1;
-    if (canonical_request(&canonical, r, sorted) ||
-        !EVP_Digest(canonical.data, canonical.len, hash, NULL, EVP_sha256(), NULL))
+    if (canonical_request(&canonical, r, sorted))
         goto out;
+    if (!EVP_Digest(canonical.data, canonical.len, hash, NULL, EVP_sha256(), NULL))
+        out_of_memory();
     to_hex(hash, hex);
     if (buffer_printf(&text, "AWS4-HMAC-SHA256\n%s\n%.8s/%s/s3/aws4_request\n%s", r->date, r->date,
                       r->region, hex) ||
