@@ -7,6 +7,7 @@
 
 #include <isa-l/igzip_lib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/memory.h"
 
@@ -35,6 +36,8 @@ static void fail(const char *library, const char *reason) {
 }
 
 static void check_zstd(size_t rc) {
+    if (ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation)
+        out_of_memory();
     if (ZSTD_isError(rc))
         fail("zstd", ZSTD_getErrorName(rc));
 }
@@ -50,7 +53,7 @@ struct compressor *compressor_new(enum compression kind) {
     }
     c->zstd = ZSTD_createCCtx();
     if (!c->zstd)
-        fail("zstd", "out of memory");
+        out_of_memory();
     check_zstd(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL));
     check_zstd(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_checksumFlag, 1)); /* gzip has one too */
     return c;

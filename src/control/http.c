@@ -99,6 +99,8 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct er
     (void)snprintf(service, sizeof service, "%u", port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
     int rc = getaddrinfo(host, service, &hints, &list);
+    if (rc == EAI_MEMORY)
+        out_of_memory();
     if (rc != 0)
         return error_set(e, rc == EAI_AGAIN ? ERR_IO : ERR_USAGE,
                          "http.listen: %s is no address of this machine: %s", host,

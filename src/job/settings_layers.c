@@ -105,6 +105,8 @@ int givens_add(struct givens *g, const struct given *given, struct error *e) {
 /* The whole file; also a pipe. */
 static int read_file(const char *path, size_t max, struct buffer *out, struct error *e) {
     FILE *f = fopen(path, "re");
+    if (!f && errno == ENOMEM)
+        out_of_memory();
     if (!f) {
         (void)error_errno(e, errno, "%s", path);
         e->code = ERR_USAGE;
@@ -120,6 +122,8 @@ static int read_file(const char *path, size_t max, struct buffer *out, struct er
     }
     int failed = ferror(f) ? errno : 0;
     (void)fclose(f);
+    if (failed == ENOMEM)
+        out_of_memory();
     if (failed) {
         (void)error_errno(e, failed, "%s", path);
         e->code = ERR_USAGE;

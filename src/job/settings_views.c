@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "job/settings_table.h"
 #include "job/settings_text.h"
 
@@ -81,7 +82,7 @@ void settings_hash(const struct settings *s, char hex[17]) {
     buffer_init(&text, CANONICAL_MAX);
     canonical(s, &text);
     if (EVP_Digest(buffer_text(&text), text.len, digest, NULL, EVP_sha256(), NULL) != 1)
-        abort(); /* only without memory or without SHA-256, and a wrong identity is worse */
+        out_of_memory(); /* nothing else can go wrong, and a wrong identity would be worse */
     for (size_t i = 0; i < 8; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
     buffer_free(&text);

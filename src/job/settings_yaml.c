@@ -55,6 +55,8 @@ static const char *unsupported(const yaml_event_t *event) {
 /* 0 with an event to delete, or -1. */
 static int next(struct walk *w, yaml_event_t *event) {
     if (!yaml_parser_parse(&w->parser, event)) {
+        if (w->parser.error == YAML_MEMORY_ERROR)
+            out_of_memory();
         const char *problem = w->parser.problem ? w->parser.problem : "not YAML";
         if (w->parser.error == YAML_READER_ERROR)
             return error_set(w->e, ERR_USAGE, "%s: %s at byte %zu", w->name, problem,
@@ -224,7 +226,7 @@ int givens_from_yaml(struct givens *g, const char *name, const char *data, size_
                      struct error *e) {
     struct walk w = {.name = name, .out = g, .e = e};
     if (!yaml_parser_initialize(&w.parser))
-        return error_set(e, ERR_NO_MEMORY, "%s: no memory to read it", name);
+        out_of_memory();
     yaml_parser_set_input_string(&w.parser, (const unsigned char *)data, len);
     int rc = walk_stream(&w);
     yaml_parser_delete(&w.parser);

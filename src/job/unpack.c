@@ -6,6 +6,7 @@
 
 #include <isa-l/igzip_lib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/memory.h"
 
@@ -46,7 +47,7 @@ struct unpack *unpack_new(enum compression kind, unpack_fn *fn, void *ctx) {
     } else if (kind == COMPRESSION_ZSTD) {
         u->zstd = ZSTD_createDStream();
         if (!u->zstd)
-            (void)xmalloc(SIZE_MAX);
+            out_of_memory();
     }
     return u;
 }
@@ -93,6 +94,8 @@ static int feed_zstd(struct unpack *u, const char *data, size_t len, struct erro
     for (;;) {
         ZSTD_outBuffer out = {u->output, OUTPUT_BYTES, 0};
         size_t rc = ZSTD_decompressStream(u->zstd, &out, &in);
+        if (ZSTD_getErrorCode(rc) == ZSTD_error_memory_allocation)
+            out_of_memory();
         if (ZSTD_isError(rc))
             return error_set(e, ERR_CORRUPT, "the zstd data is damaged (%s)",
                              ZSTD_getErrorName(rc));
