@@ -33,7 +33,7 @@ static int group(const char *text, const regmatch_t *m, size_t most) {
         return 0;
     size_t n = (size_t)(m->rm_eo - m->rm_so);
     memcpy(digits, text + m->rm_so, n < most ? n : most);
-    return atoi(digits);
+    return (int)strtol(digits, NULL, 10);
 }
 
 static int fraction(const char *text, const regmatch_t *m) {

@@ -65,11 +65,11 @@ static void use(const struct settings *s) {
     (void)settings_listen(s, host, sizeof host, &port);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct givens layers[N_LAYERS] = {{0}};
     struct settings s;
     struct error e = {0};
-    int rc = givens_from_yaml(&layers[LAYER_YAML], "job.yaml", (const char *)data, len, &e);
+    int rc = givens_from_yaml(&layers[LAYER_YAML], "job.yaml", (const char *)data, size, &e);
     if (rc == 0)
         rc = settings_resolve(&s, layers, false, &e);
     if (rc == 0) {
