@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "window/partition.h"
 
-enum { REBUILD_PATIENCE_MS = 30000 /* for the other commits to be answered before a re-claim */ };
+enum {
+    REBUILD_PATIENCE_MS = 30000, /* for the other commits to be answered before a re-claim */
+    KEEP_PATIENCE_MS = 3000      /* for files that the last checkpoint lists to become visible */
+};
 
 void partition_claim(struct partition *p, int64_t start_offset, int64_t now_ms) {
     p->now_ms = now_ms;
@@ -16,7 +19,7 @@ void partition_claim(struct partition *p, int64_t start_offset, int64_t now_ms) 
 void partition_start(struct partition *p, int64_t now_ms) {
     p->status = PARTITION_RUNNING;
     p->now_ms = now_ms;
-    p->started_ms = p->durable_ms = now_ms;
+    p->started_ms = p->durable_ms = p->due_ms = now_ms;
     p->last_record_ms = now_ms;
 }
 
@@ -85,11 +88,11 @@ static void count_failures(struct partition *p) {
 }
 
 /* Before a snapshot, tails are made durable where the store has no smallest part, and everything is
- * sealed with emit: checkpoint (rule 7). */
-static void begin_barrier(struct partition *p) {
+ * sealed with emit: checkpoint at an interval's tick (rule 7). */
+static void begin_barrier(struct partition *p, bool seal) {
     p->barrier = true;
     p->barrier_ms = p->now_ms;
-    if (p->cfg.emit_checkpoint && p->stop != STOP_KEEP)
+    if (seal)
         partition_seal_all(p);
     for (size_t i = 0; i < p->n_files; i++)
         file_sync(p->files[i]);
@@ -136,19 +139,17 @@ static void tick_rebuild(struct partition *p) {
     put_checkpoint(p);
 }
 
-/* Drained: a file whose last part is still on its way is not published yet. */
+/* Drained: a file whose last part is still on its way is not published yet. Else the last checkpoint
+ * stands already; what it lists the next run publishes, if this one cannot soon. */
 static bool at_end(const struct partition *p) {
     if (p->stop == STOP_DRAIN)
         return p->n_files == 0 && commits_count(p->commits) == 0;
-    return commits_count(p->commits) == 0 || p->failures > 0;
+    return commits_count(p->commits) == 0 || p->now_ms - p->stop_ms >= KEEP_PATIENCE_MS;
 }
 
 static void tick_stop(struct partition *p) {
-    if (!p->barrier) {
-        if (p->stop == STOP_DRAIN)
-            partition_seal_all(p);
-        begin_barrier(p);
-    }
+    if (!p->barrier)
+        begin_barrier(p, p->stop == STOP_DRAIN);
     if (!barrier_reached(p))
         return;
     partition_collect(p);
@@ -161,17 +162,20 @@ static void tick_stop(struct partition *p) {
 }
 
 static void tick_run(struct partition *p) {
-    bool due = p->now_ms - p->started_ms >= p->cfg.interval_ms || p->savepoint;
+    bool due = p->now_ms - p->due_ms >= p->cfg.interval_ms || p->savepoint;
     bool early =
         commits_unlisted(p->commits) > 0 && p->now_ms - p->durable_ms >= p->cfg.min_pause_ms;
     if (!p->barrier && !due && !early)
         return;
     if (!p->barrier && unchanged(p) && !p->savepoint) { /* unchanged state is not put */
-        p->started_ms = p->now_ms;
+        p->due_ms = p->now_ms;
         return;
     }
-    if (!p->barrier)
-        begin_barrier(p);
+    if (!p->barrier) {
+        begin_barrier(p, due && p->cfg.emit_checkpoint);
+        if (due || !p->cfg.emit_checkpoint)
+            p->due_ms = p->now_ms;
+    }
     if (!barrier_reached(p))
         return;
     partition_collect(p);
@@ -204,8 +208,10 @@ void partition_tick(struct partition *p, int64_t now_ms) {
 }
 
 void partition_stop(struct partition *p, enum partition_stop how) {
-    if (p->stop == STOP_NOT)
+    if (p->stop == STOP_NOT) {
         p->barrier = false;
+        p->stop_ms = p->now_ms;
+    }
     p->stop = how;
 }
 

@@ -307,12 +307,17 @@ static void close_windows(struct partition *p) {
     }
 }
 
+/* S3 takes 10,000 parts; memory pressure makes some smaller than part_size. */
+static bool is_full(const struct partition *p, const struct file *f) {
+    return file_size(f) >= p->cfg.max_file_size || f->next_part >= p->cfg.output->max_parts;
+}
+
 static void roll_by_size(struct partition *p) {
-    if (p->hint < p->n_windows && file_size(p->windows[p->hint]) >= p->cfg.max_file_size)
+    if (p->hint < p->n_windows && is_full(p, p->windows[p->hint]))
         partition_seal_file(p, p->windows[p->hint]);
-    if (p->late && file_size(p->late) >= p->cfg.max_file_size)
+    if (p->late && is_full(p, p->late))
         partition_seal_file(p, p->late);
-    if (p->rejected && file_size(p->rejected) >= p->cfg.max_file_size)
+    if (p->rejected && is_full(p, p->rejected))
         partition_seal_file(p, p->rejected);
 }
 

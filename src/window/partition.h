@@ -100,7 +100,7 @@ struct partition {
     uint64_t changes, put_changes; /* what has changed, and how much of it the last put covered */
     size_t seen_commits;           /* entries of commits at the last tick */
     bool barrier;                  /* waiting for tails to be durable before the snapshot */
-    int64_t barrier_ms, started_ms, durable_ms;
+    int64_t barrier_ms, due_ms /* of the last interval's tick */, started_ms, durable_ms, stop_ms;
     int32_t failures;
     bool savepoint, rebuild, final_put;
     int64_t rebuild_ms;

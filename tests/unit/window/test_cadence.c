@@ -47,6 +47,26 @@ static void test_rule_13_sealed_files_wait_for_min_pause_only(void **state) {
     assert_int_equal(visible("dt="), 1);
 }
 
+/* Rule 7: at each interval's tick, not at the checkpoints between that closed windows ask for. */
+static void test_emit_checkpoint_seals_at_the_interval_only(void **state) {
+    (void)state;
+    f.sim.config.emit_checkpoint = true;
+    f.sim.config.interval_ms = 30000;
+    f.sim.config.min_pause_ms = 5000;
+    event(T);
+    event(T + 3000);
+    run();
+    pass(10000);
+    assert_int_equal(visible("dt="), 1);
+    pass(21000);
+    assert_int_equal(visible("dt="), 2);
+    event(T + 3001);
+    pass(28000);
+    assert_int_equal(visible("dt="), 2);
+    pass(3000);
+    assert_int_equal(visible("dt="), 3);
+}
+
 static void test_savepoint_is_put_although_nothing_changed(void **state) {
     (void)state;
     event(T);
@@ -157,6 +177,24 @@ static void test_keep_leaves_files_open_and_the_next_claim_freezes_them(void **s
     expect_drained();
 }
 
+/* The last checkpoint stands: that its files are not visible yet holds nobody up for long. */
+static void test_keep_ends_although_publishing_does_not(void **state) {
+    (void)state;
+    event(T);
+    event(T + 3000);
+    run();
+    for (int i = 1; i <= 100; i++)
+        memory_store_fail(f.pr->inner, STORE_UPLOAD_COMPLETE, i, ERR_UNAVAILABLE, FAULT_BEFORE);
+    partition_stop(f.pr->p, STOP_KEEP);
+    pass(2000);
+    assert_int_equal(f.pr->p->status, PARTITION_RUNNING);
+    assert_int_equal(newest()->n_commits, 1);
+    pass(2000);
+    assert_int_equal(f.pr->p->status, PARTITION_STOPPED);
+    crash_and_claim();
+    expect_drained();
+}
+
 static void test_keep_then_drain_drains(void **state) {
     (void)state;
     event(T);
@@ -249,6 +287,7 @@ int main(void) {
         CASE(test_rule_13_every_interval),
         CASE(test_rule_13_unchanged_state_is_not_put),
         CASE(test_rule_13_sealed_files_wait_for_min_pause_only),
+        CASE(test_emit_checkpoint_seals_at_the_interval_only),
         CASE(test_savepoint_is_put_although_nothing_changed),
         CASE(test_rule_13_time_outs_are_counted_and_tolerated),
         CASE(test_rule_13_more_than_tolerable_failures_fail),
@@ -257,6 +296,7 @@ int main(void) {
         CASE(test_drain_of_nothing_ends),
         CASE(test_drain_does_not_end_while_a_part_is_under_way),
         CASE(test_keep_leaves_files_open_and_the_next_claim_freezes_them),
+        CASE(test_keep_ends_although_publishing_does_not),
         CASE(test_keep_then_drain_drains),
         DIRECTORY_CASE(test_keep_then_drain_drains),
         CASE(test_rule_9_parts_of_dropped_uploads_claim_again_and_rebuild),
