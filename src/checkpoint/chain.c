@@ -361,10 +361,13 @@ static void on_read(struct chain *c) {
     struct error e;
     char *name = xasprintf("%s%s", c->cfg.store->path, c->key);
     if (checkpoint_decode(c->op.answer.data, c->op.answer.len, &newest, &e) != 0) {
-        (void)error_wrap(&e,
-                         "the newest checkpoint %s is corrupt and is never skipped for an older "
-                         "one; restore this object",
-                         name);
+        if (e.code == ERR_UNSUPPORTED)
+            (void)error_wrap(&e, "the newest checkpoint %s cannot be used", name);
+        else
+            (void)error_wrap(&e,
+                             "the newest checkpoint %s is corrupt and is never skipped for an "
+                             "older one; restore this object",
+                             name);
         finish(c, CHAIN_FAILED, &e);
     } else if (claim_check_identity(&newest, &c->identity, c->cfg.accept_changes, &e) != 0) {
         (void)error_wrap(&e, "checkpoint %s does not fit this job", name);

@@ -219,6 +219,14 @@ static void fail(struct reader *r, const char *field, const char *what) {
     (void)error_set(r->e, ERR_CORRUPT, "field \"%s\" %s", field, what);
 }
 
+static void other_version(struct reader *r) {
+    if (r->failed)
+        return;
+    r->failed = true;
+    (void)error_set(r->e, ERR_UNSUPPORTED,
+                    "its format (field \"v\") is not 1: a newer tidemark wrote it; run that one");
+}
+
 static json_t *get(struct reader *r, json_t *o, const char *name) {
     json_t *v = r->failed ? NULL : json_object_get(o, name);
     if (!v)
@@ -413,7 +421,7 @@ static void decode_writer_and_last(struct reader *r, json_t *o, struct checkpoin
 
 static void decode_body(struct reader *r, json_t *o, struct checkpoint *c) {
     if (get_int(r, o, "v", 0) != 1)
-        fail(r, "v", "is not 1: written by another version of tidemark");
+        other_version(r);
     c->number = (uint64_t)get_int(r, o, "number", 1);
     c->claim = get_bool(r, o, "claim");
     copy_hex_text(r, o, "claim_id", c->claim_id, 32);
@@ -481,7 +489,7 @@ int manifest_decode(const char *data, size_t len, struct manifest *m, struct err
         return -1;
     struct reader r = {.e = e};
     if (get_int(&r, o, "v", 0) != 1)
-        fail(&r, "v", "is not 1: written by another version of tidemark");
+        other_version(&r);
     m->checkpoint = (uint64_t)get_int(&r, o, "checkpoint", 1);
     decode_identity(&r, o, &m->identity);
     decode_files(&r, o, "files", false, &m->files, &m->n_files);

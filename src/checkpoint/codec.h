@@ -12,7 +12,8 @@ enum { CHECKPOINT_BYTES_MAX = 16 * 1024 * 1024 };
  * ,"crc32c": . The same checkpoint always gives the same bytes. */
 void checkpoint_encode(const struct checkpoint *c, struct buffer *out);
 
-/* 0, or -1 with ERR_CORRUPT: bytes that no checkpoint_encode wrote, or that have changed since.
+/* 0, or -1 with ERR_CORRUPT: bytes that no checkpoint_encode wrote, or that have changed since
+ * (ERR_UNSUPPORTED: a newer format).
  * *c is empty then. */
 int checkpoint_decode(const char *data, size_t len, struct checkpoint *c, struct error *e);
 

@@ -48,7 +48,7 @@ static void must_not_decode(const char *data, size_t len) {
 }
 
 /* The sample's text with one piece replaced, and a CRC that fits. */
-static void must_not_decode_with(const char *old, const char *new) {
+static void replace(const char *old, const char *new) {
     const char *at = strstr(f.bytes.data, old);
     assert_non_null(at);
     buffer_reset(&f.again);
@@ -57,6 +57,10 @@ static void must_not_decode_with(const char *old, const char *new) {
     (void)buffer_puts(&f.again, at + strlen(old));
     f.again.len -= strlen(",\"crc32c\":\"00000000\"}");
     (void)buffer_printf(&f.again, ",\"crc32c\":\"%08x\"}", crc32c(0, f.again.data, f.again.len));
+}
+
+static void must_not_decode_with(const char *old, const char *new) {
+    replace(old, new);
     must_not_decode(f.again.data, f.again.len);
 }
 
@@ -131,9 +135,15 @@ static void test_bytes_behind_or_before_are_noticed(void **state) {
     must_not_decode(f.again.data, f.again.len);
 }
 
+static void test_a_newer_format_is_not_called_corrupt(void **state) {
+    (void)state;
+    replace("\"v\":1", "\"v\":2");
+    assert_int_equal(decode(f.again.data, f.again.len), -1);
+    assert_int_equal(f.error.code, ERR_UNSUPPORTED);
+}
+
 static void test_nothing_else_is_tolerated(void **state) {
     (void)state;
-    must_not_decode_with("\"v\":1", "\"v\":2");
     must_not_decode_with("\"number\":17", "\"number\":0");
     must_not_decode_with("\"number\":17", "\"number\":\"17\"");
     must_not_decode_with("\"number\":17,", "");
@@ -209,6 +219,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_every_flipped_bit_is_noticed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_truncation_is_noticed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_behind_or_before_are_noticed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_newer_format_is_not_called_corrupt, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_else_is_tolerated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_etag_that_is_too_long_is_refused, set_up,
                                         tear_down),
