@@ -71,8 +71,11 @@ else ifeq ($(VARIANT),fuzz)
   CC              := clang
   VARIANT_CFLAGS  := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined
   VARIANT_LDFLAGS := -fsanitize=fuzzer,address,undefined
+else ifeq ($(VARIANT),coverage)
+  VARIANT_CFLAGS  := -O0 --coverage -fprofile-update=atomic
+  VARIANT_LDFLAGS := --coverage
 else
-  $(error unknown VARIANT '$(VARIANT)': release, asan, tsan, clang or fuzz)
+  $(error unknown VARIANT '$(VARIANT)': release, asan, tsan, clang, fuzz or coverage)
 endif
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DTIDEMARK_VERSION='"$(VERSION)"' -Isrc -Itests/unit \
@@ -130,7 +133,7 @@ endif
 
 # ---- Targets for people -------------------------------------------------------------------------
 
-.PHONY: help setup run test unit asan tsan clang fuzz e2e lint format compdb docs bench clean
+.PHONY: help setup run test unit asan tsan clang fuzz coverage e2e lint format compdb docs bench clean
 SUBMAKE := $(MAKE) --no-print-directory -s
 
 help: ## List the targets
@@ -164,6 +167,9 @@ clang: ## Build with clang as well, warnings are errors
 fuzz: ## Fuzz every decoder for FUZZ_SECONDS=60 each; tests/fuzz/run says more
 	@+$(SUBMAKE) VARIANT=fuzz fuzz-programs
 	@tests/fuzz/run
+
+coverage: ## Lines and branches of src/ that the unit tests run; scripts/coverage says more
+	@scripts/coverage
 
 e2e: ## End-to-end tests with a real Kafka and a real S3
 	@scripts/test e2e
