@@ -10,7 +10,7 @@
 
 #include "control/http.h"
 
-enum { PATIENCE_MS = 1, GOOD_PATIENCE_MS = 2000, SERVED_EVERY = 256 };
+enum { PATIENCE_MS = 1, GOOD_PATIENCE_MS = 2000, SERVED_EVERY = 256, CLIENTS = 200 };
 
 static struct http_server *server;
 
@@ -22,12 +22,19 @@ static void publish(struct metrics *m) {
     metrics_publish(m, &now);
 }
 
+/* From another address each time: the server closes first, so a pair of ports is not free again for a
+ * minute, and one address has ports for a quarter of that. */
 static int connect_to_server(void) {
+    static uint32_t n;
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK + n++ % CLIENTS)};
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons(http_server_port(server)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(fd >= 0);
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    CHECK(bind(fd, (struct sockaddr *)&from, sizeof from) == 0);
     CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
     return fd;
 }
@@ -49,7 +56,7 @@ static size_t exchange(const void *data, size_t size, int patience_ms, char *ans
         memcpy(answer + n, rest, room);
         n += room;
     }
-    struct linger reset = {.l_onoff = 1}; /* so that ports do not run out */
+    struct linger reset = {.l_onoff = 1}; /* half a request is not waited for */
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     (void)close(fd);
     return n;
