@@ -37,7 +37,7 @@ static void decode(const char *data, size_t size) {
         inherit(&c);
         again(&c);
     } else {
-        CHECK(e.code == ERR_CORRUPT && e.text[0]);
+        CHECK((e.code == ERR_CORRUPT || e.code == ERR_UNSUPPORTED) && e.text[0]);
         CHECK(c.n_files == 0 && !c.files && !c.identity.topic);
     }
     checkpoint_clear(&c);
