@@ -34,10 +34,20 @@ static int unpack(enum compression kind, const uint8_t *data, size_t size, size_
     return rc;
 }
 
+/* Debian's libzstd also reads formats from before 2016, but their magic number only in one piece. */
+static bool has_old_frame(const uint8_t *data, size_t size) {
+    for (size_t i = 0; i + 4 <= size; i++)
+        if (data[i] < 0x28 && memcmp(data + i + 1, "\xb5\x2f\xfd", 3) == 0)
+            return true;
+    return false;
+}
+
 static void any_bytes(enum compression kind, const uint8_t *data, size_t size, size_t piece) {
     struct sum whole = {0}, pieces = {0};
     int rc = unpack(kind, data, size, size + 1, &whole);
     int again = unpack(kind, data, size, piece, &pieces);
+    if (has_old_frame(data, size))
+        return;
     if (whole.len < UNPACKED_MAX && pieces.len < UNPACKED_MAX)
         CHECK(rc == again);
     if (rc == 0 && again == 0)
