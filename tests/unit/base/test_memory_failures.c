@@ -63,6 +63,7 @@ static long nth;      /* 0: none fails */
 /* Shared with the child, which may end at any point. */
 static _Atomic long *asked_for;
 
+#ifndef __SANITIZE_THREAD__ /* whose allocator cannot be replaced */
 extern const char __executable_start, etext;
 
 static bool is_ours(const void *caller) {
@@ -81,7 +82,6 @@ static void *no_memory(void) {
     return NULL;
 }
 
-#ifndef __SANITIZE_THREAD__
 /* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 void *malloc(size_t n) {
     return fails(__builtin_return_address(0)) ? no_memory() : REAL(malloc)(n);
@@ -193,7 +193,7 @@ static enum outcome try(flow_fn *flow, long which, bool and_all_later) {
 /* The first allocations of the flow one by one, then as many all over the rest. */
 static void try_each(flow_fn *flow, long tries) {
 #ifdef __SANITIZE_THREAD__
-    skip(); /* its allocator cannot be replaced, and it is the same code */
+    skip();
 #endif
     long counts[WRONG + 1] = {0};
     assert_int_equal(try(flow, 0, false), DONE);
