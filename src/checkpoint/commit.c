@@ -13,14 +13,17 @@
 enum {
     BACKOFF_MIN_MS = 200,
     BACKOFF_MAX_MS = 10000,
-    VANISHED_PATIENCE_MS = 60000 /* rule 9: no upload and no object for so long: stop */
+    VANISHED_PATIENCE_MS = 60000, /* rule 9: no upload and no object for so long: stop */
+    INVALID_PATIENCE_MS =
+        10000,          /* the upload is known, but not its parts: nobody can complete it */
+    MANIFESTS_BACK = 64 /* a predecessor's that are searched for a vanished file */
 };
 
 enum commit_state {
     COMMIT_UNLISTED, /* in no durable checkpoint: must not become visible */
     COMMIT_DUE,      /* listed; Complete is to be sent at due_ms */
     COMMIT_SENT,     /* Complete under way */
-    COMMIT_LOOKING,  /* Complete failed: is the object there? (HEAD under way) */
+    COMMIT_LOOKING,  /* Complete failed: is the object, or a manifest, there? (HEAD or GET) */
     COMMIT_LOST,     /* rule 9: to be rebuilt from Kafka */
     COMMIT_VISIBLE   /* published; stays until a manifest that lists it is put */
 };
@@ -36,7 +39,9 @@ struct commit {
     bool gone;         /* the last Complete said that there is no such upload */
     bool first_answer; /* ... and it was the first answer to the first Complete ever sent */
     int64_t gone_since_ms, due_ms, backoff_ms;
-    struct error why; /* of the last Complete */
+    struct error why;  /* of the last Complete */
+    uint64_t manifest; /* vanished: the number of the manifest that is searched */
+    char *manifest_key;
     struct store_op op;
 };
 
@@ -54,6 +59,7 @@ struct commits {
     char *manifest_prefix;
     struct commit *head, **tail;
     struct pending_manifest *manifests, **manifests_tail;
+    uint64_t claim;              /* its number */
     uint64_t sequence, snapshot; /* of the newest entry; of the newest in the last snapshot */
     size_t count, inflight;
     bool putting, stopped;
@@ -74,6 +80,7 @@ struct commits *commits_new(const struct commits_config *cfg) {
 static void free_commit(struct commit *m) {
     store_op_clear(&m->op);
     file_entry_clear(&m->file);
+    free(m->manifest_key);
     free(m);
 }
 
@@ -124,6 +131,7 @@ void commits_snapshot(struct commits *c, struct checkpoint *k) {
 }
 
 void commits_restore(struct commits *c, const struct checkpoint *claim, size_t inherited) {
+    c->claim = claim->number;
     for (size_t i = 0; i < claim->n_commits; i++) {
         struct file_entry f;
         file_entry_copy(&f, &claim->commits[i]);
@@ -216,20 +224,9 @@ static void lost(struct commit *m) {
     m->all->cfg.lost_upload(m->all->cfg.ctx, &m->file, &m->why);
 }
 
-/* No upload and no object. Rule 9 tells the cases apart. */
-static void nowhere(struct commit *m) {
+/* Rule 9, the operator's part: gone for a minute, and in no manifest. */
+static void vanished(struct commit *m) {
     struct commits *c = m->all;
-    int64_t now = clock_monotonic(c->cfg.clock);
-    if (m->gone_since_ms == 0)
-        m->gone_since_ms = now;
-    if (m->fresh && m->first_answer) {
-        lost(m);
-        return;
-    }
-    if (now - m->gone_since_ms < VANISHED_PATIENCE_MS) {
-        again(m);
-        return;
-    }
     if (c->cfg.lost == LOST_REMOVED) {
         log_warn("upload_taken_as_removed",
                  "%s%s: neither upload nor object; taken as published and removed since "
@@ -238,7 +235,9 @@ static void nowhere(struct commit *m) {
         visible(m);
         return;
     }
-    if (c->cfg.lost == LOST_REBUILD) {
+    /* InvalidPart: the store knows the upload, so it was never completed. MinIO leaves it so for good
+     * when a client goes away in the middle of Complete (it removes the parts' metadata first). */
+    if (c->cfg.lost == LOST_REBUILD || m->why.code == ERR_INVALID_PART) {
         lost(m);
         return;
     }
@@ -251,6 +250,73 @@ static void nowhere(struct commit *m) {
                      c->cfg.partition, c->cfg.store->path, m->file.key, m->file.first, m->file.last,
                      m->file.count.events);
     stop(c, &e);
+}
+
+static void search_manifest(struct commit *m);
+
+static bool lists(const struct store_op *op, const char *key) {
+    struct manifest manifest;
+    if (op->error.code != ERR_NONE ||
+        manifest_decode(op->answer.data, op->answer.len, &manifest, NULL) != 0)
+        return false;
+    bool found = false;
+    for (size_t i = 0; i < manifest.n_files && !found; i++)
+        found = strcmp(manifest.files[i].key, key) == 0;
+    manifest_clear(&manifest);
+    return found;
+}
+
+static void on_manifest_read(struct store_op *op) {
+    struct commit *m = op->ctx;
+    m->all->inflight--;
+    if (lists(op, m->file.key)) {
+        log_info("file_taken_away", "%s%s was published (manifest %" PRIu64 ") and is gone since",
+                 m->all->cfg.store->path, m->file.key, m->manifest);
+        visible(m);
+    } else {
+        m->manifest--;
+        search_manifest(m);
+    }
+}
+
+/* A consumer may take a file away as soon as a manifest lists it, and the process that put the
+ * manifest may have died before a checkpoint said so. */
+static void search_manifest(struct commit *m) {
+    struct commits *c = m->all;
+    if (m->manifest == 0 || m->manifest + MANIFESTS_BACK < c->claim) {
+        vanished(m);
+        return;
+    }
+    char name[32];
+    chain_name(m->manifest, name);
+    free(m->manifest_key);
+    m->manifest_key = xasprintf("%s%s", c->manifest_prefix, name);
+    store_op_clear(&m->op);
+    m->op = (struct store_op){.kind = STORE_GET,
+                              .key = m->manifest_key,
+                              .max_bytes = CHECKPOINT_BYTES_MAX,
+                              .retry_ms = 30000,
+                              .done = on_manifest_read,
+                              .ctx = m};
+    c->inflight++;
+    store_submit(c->cfg.store, &m->op);
+}
+
+/* No upload and no object. Rule 9 tells the cases apart. */
+static void nowhere(struct commit *m) {
+    struct commits *c = m->all;
+    int64_t now = clock_monotonic(c->cfg.clock);
+    if (m->gone_since_ms == 0)
+        m->gone_since_ms = now;
+    if (m->fresh && m->first_answer) {
+        lost(m);
+    } else if (now - m->gone_since_ms <
+               (m->why.code == ERR_INVALID_PART ? INVALID_PATIENCE_MS : VANISHED_PATIENCE_MS)) {
+        again(m);
+    } else {
+        m->manifest = c->claim ? c->claim - 1 : 0;
+        search_manifest(m);
+    }
 }
 
 static void on_head(struct store_op *op) {

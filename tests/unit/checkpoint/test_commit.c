@@ -400,6 +400,41 @@ static void test_rule_9_inherited_and_gone_for_a_minute_stops_and_names_it(void 
     assert_non_null(strstr(f.error.text, "--lost=removed"));
 }
 
+/* MinIO, when a client goes away in the middle of Complete: the upload is known, its parts are not, for
+ * ever. It cannot have been published. */
+static void test_rule_9_inherited_and_without_its_parts_is_lost(void **state) {
+    (void)state;
+    restore(1, 1, keys);
+    for (int i = 1; i <= 100; i++)
+        memory_store_fail(f.store, STORE_UPLOAD_COMPLETE, i, ERR_INVALID_PART, FAULT_BEFORE);
+    pass(9000);
+    expect(0, 0, 0);
+    pass(20000);
+    expect(0, 1, 0);
+}
+
+/* The predecessor put the manifest and died; a consumer moved the file, as it may. */
+static void test_rule_9_gone_but_in_a_manifest_is_done(void **state) {
+    (void)state;
+    f.number = 17;
+    restore(1, 1, keys); /* by claim 18 */
+    struct checkpoint before = {.number = 15, .identity = sample_identity()};
+    before.commits = xcalloc(1, sizeof *before.commits);
+    before.n_commits = 1;
+    before.commits[0] = (struct file_entry){.key = xstrdup("a"), .window = TS_NONE};
+    struct buffer b;
+    buffer_init(&b, 10000);
+    manifest_encode(&before, &b);
+    memory_world_plant(f.world, MANIFESTS "chk-00000000000000000015.json", b.data, b.len);
+    buffer_free(&b);
+    checkpoint_clear(&before);
+    drop(1);
+    pass(59000);
+    expect(0, 0, 0);
+    pass(20000);
+    expect(1, 0, 0);
+}
+
 static void test_rule_9_gone_object_that_appears_within_the_minute_is_success(void **state) {
     (void)state;
     restore(1, 1, keys);
@@ -498,6 +533,8 @@ int main(void) {
         CASE(test_rule_9_gone_but_visible_is_success),
         CASE(test_rule_9_not_after_an_unknown_first_answer),
         CASE(test_rule_9_inherited_and_gone_for_a_minute_stops_and_names_it),
+        CASE(test_rule_9_inherited_and_without_its_parts_is_lost),
+        CASE(test_rule_9_gone_but_in_a_manifest_is_done),
         CASE(test_rule_9_gone_object_that_appears_within_the_minute_is_success),
         CASE(test_rule_9_operator_says_rebuild),
         CASE(test_rule_9_operator_says_removed),
