@@ -151,5 +151,7 @@ int worker_check_log(struct worker *w, struct task *t, struct error *e) {
                          ": the topic was recreated or truncated. Restore it, or give the job "
                          "another name and output.path",
                          t->id, w->cfg.settings->kafka.topic, end, t->partition->base_next);
-    return partition_check_log_start(t->partition, low, e);
+    if (partition_check_log_start(t->partition, low, e) == 0)
+        return 0;
+    return error_wrap(e, "topic %s", w->cfg.settings->kafka.topic);
 }

@@ -8,8 +8,8 @@
 #include "kafka/rdkafka_internal.h"
 
 enum {
-    LOOK_AGAIN_MS = 30000, /* for partitions that were added */
-    ASK_MS = 1000,         /* poll() must come back in time for everything else */
+    LOOK_AGAIN_MS = 5000, /* for partitions that were added */
+    ASK_MS = 1000,        /* poll() must come back in time for everything else */
 };
 
 struct part *rdkafka_part(struct rdkafka_source *s, int32_t id) {
@@ -125,15 +125,15 @@ static void group_assigned(struct rdkafka_source *s, const rd_kafka_topic_partit
     int32_t *partitions = xcalloc((size_t)list->cnt + 1, sizeof *partitions);
     for (int i = 0; i < list->cnt; i++)
         partitions[n++] = list->elems[i].partition;
-    log_debug("group_assigned", "group %s assigns %zu partitions of topic %s to us", s->cfg->group_id, n,
-             s->cfg->topic);
+    log_debug("group_assigned", "group %s assigns %zu partitions of topic %s to us",
+              s->cfg->group_id, n, s->cfg->topic);
     tell_assigned(s, partitions, n);
     free(partitions);
 }
 
 static void group_revoked(struct rdkafka_source *s) {
     log_debug("group_revoked", "group %s takes the partitions of topic %s away", s->cfg->group_id,
-             s->cfg->topic);
+              s->cfg->topic);
     s->called = true;
     s->handler.revoked(s->handler.ctx);
     s->owned = false;
