@@ -23,10 +23,10 @@ def finish(j):
     """A bounded run behind all that happened, and its comparison with the oracle.
 
     MinIO breaks an upload when its client goes away at the wrong moment of a Complete: it removes
-    the parts' metadata first and renames then, and answers InvalidPart for ever. No claim but the
-    one that listed the file may take that for lost without somebody's word.
+    the parts' metadata first and renames then, and answers InvalidPart for ever. After ten seconds
+    the job rebuilds such a file from Kafka.
     """
-    j.bounded(*(["--lost=rebuild"] if j.store.kind == "minio" else []), timeout=200)
+    j.bounded(timeout=200)
     return j.compare()
 
 
