@@ -32,6 +32,8 @@ struct memory_world;
 
 /* The traits are copied; handles copy theirs on opening. clock gives `modified`, NULL: always 0. */
 struct memory_world *memory_world_new(const struct memory_traits *traits, struct clock *clock);
+/* The same objects and uploads once more; requests under way are not in it. */
+struct memory_world *memory_world_clone(const struct memory_world *w, struct clock *clock);
 /* After all handles. */
 void memory_world_free(struct memory_world *w);
 
@@ -72,6 +74,8 @@ const char *memory_world_object(const struct memory_world *w, const char *key, s
 size_t memory_world_count(const struct memory_world *w, const char *prefix);
 const char *memory_world_key(const struct memory_world *w, const char *prefix, size_t index);
 size_t memory_world_uploads(const struct memory_world *w);
+/* The id of the index-th upload, or NULL. */
+const char *memory_world_upload(const struct memory_world *w, size_t index);
 /* Requests carried out so far by all handles, by kind; refused ones (FAULT_BEFORE) are not counted. */
 size_t memory_world_requests(const struct memory_world *w, enum store_kind kind);
 

@@ -383,6 +383,37 @@ struct memory_world *memory_world_new(const struct memory_traits *traits, struct
     return w;
 }
 
+static void upload_copy(struct upload *to, const struct upload *from) {
+    *to = (struct upload){.id = xstrdup(from->id),
+                          .key = xstrdup(from->key),
+                          .modified = from->modified,
+                          .parts = xcalloc(from->n_parts, sizeof *to->parts),
+                          .n_parts = from->n_parts,
+                          .cap_parts = from->n_parts};
+    for (size_t i = 0; i < from->n_parts; i++) {
+        to->parts[i] = from->parts[i];
+        to->parts[i].blob = blob_new(from->parts[i].blob.data, from->parts[i].blob.len);
+    }
+}
+
+struct memory_world *memory_world_clone(const struct memory_world *w, struct clock *clock) {
+    struct memory_world *copy = memory_world_new(&w->traits, clock);
+    copy->drawn_ids = w->drawn_ids;
+    memcpy(copy->requests, w->requests, sizeof copy->requests);
+    copy->objects = xcalloc(w->n_objects, sizeof *copy->objects);
+    copy->n_objects = copy->cap_objects = w->n_objects;
+    for (size_t i = 0; i < w->n_objects; i++) {
+        const struct object *o = &w->objects[i];
+        copy->objects[i] = (struct object){xstrdup(o->key), blob_new(o->blob.data, o->blob.len),
+                                           o->upload ? xstrdup(o->upload) : NULL, o->modified};
+    }
+    copy->uploads = xcalloc(w->n_uploads, sizeof *copy->uploads);
+    copy->n_uploads = copy->cap_uploads = w->n_uploads;
+    for (size_t i = 0; i < w->n_uploads; i++)
+        upload_copy(&copy->uploads[i], &w->uploads[i]);
+    return copy;
+}
+
 void memory_world_free(struct memory_world *w) {
     for (size_t i = 0; i < w->n_objects; i++)
         object_clear(&w->objects[i]);
@@ -419,6 +450,10 @@ const char *memory_world_key(const struct memory_world *w, const char *prefix, s
 
 size_t memory_world_uploads(const struct memory_world *w) {
     return w->n_uploads;
+}
+
+const char *memory_world_upload(const struct memory_world *w, size_t index) {
+    return index < w->n_uploads ? w->uploads[index].id : NULL;
 }
 
 size_t memory_world_requests(const struct memory_world *w, enum store_kind kind) {
