@@ -43,10 +43,10 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #define REAL(name) __interceptor_##name
-enum { TRIES = 40, TRIES_OF_RUN = 3, SECONDS = 60 };
+enum { TRIES = 40, TRIES_OF_RUN = 3, SECONDS = 200 };
 #else
 #define REAL(name) __libc_##name
-enum { TRIES = 250, TRIES_OF_RUN = 16, SECONDS = 20 };
+enum { TRIES = 250, TRIES_OF_RUN = 16, SECONDS = 100 };
 #endif
 
 void *REAL(malloc)(size_t n);
