@@ -62,8 +62,6 @@ void setting_release(const struct setting *row, struct settings *s);
 /* "1s to 366d", "text or json", ...: what the row takes, in words. */
 void setting_range(const struct setting *row, struct buffer *out);
 
-/* True where a librdkafka property holds a password, a key or the like. */
-bool setting_property_is_secret(const char *name);
 
 /* The nearest of the n words by edits (one word may also match behind its last dot). */
 const char *nearest_word(const char *word, const char *const *words, size_t n);

@@ -13,21 +13,12 @@ enum { VALUE_MAX = SETTING_TEXT_MAX + 64, CANONICAL_MAX = 16 * 1024 };
 
 /* ---- For people ---------------------------------------------------------------------------- */
 
-bool setting_property_is_secret(const char *name) {
-    static const char *const parts[] = {
-        "password", "secret", "key.pem", "jaas", "sasl.oauthbearer.config", "ssl_key"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strcasestr(name, parts[i]))
-            return true;
-    return false;
-}
-
 static void visit_properties(const struct settings_kafka *k, settings_visit_fn *fn, void *ctx) {
     for (size_t i = 0; i < k->n_properties; i++) {
         char key[640];
         const struct kafka_property *p = &k->properties[i];
         (void)snprintf(key, sizeof key, SETTINGS_PROPERTIES "%s", p->name);
-        fn(ctx, key, setting_property_is_secret(p->name) ? "***" : p->value,
+        fn(ctx, key, kafka_property_is_secret(p->name) ? "***" : p->value,
            k->property_origins[i]);
     }
 }

@@ -79,11 +79,11 @@ void kafka_config_free(struct kafka_config *cfg) {
     free(cfg);
 }
 
-/* librdkafka repeats a value that it refuses; that of these must not get into a log. */
-static bool is_secret(const char *name) {
-    static const char *const words[] = {"password", "secret", "pem", "sasl.oauthbearer", "key"};
+bool kafka_property_is_secret(const char *name) {
+    static const char *const words[] = {"password", "secret", "pem", "jaas",
+                                        "sasl.oauthbearer.config"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strstr(name, words[i]))
+        if (strcasestr(name, words[i]))
             return true;
     return false;
 }
@@ -98,7 +98,7 @@ static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struc
                          "kafka.properties.%s: librdkafka %s knows no such property (the names "
                          "stand in its CONFIGURATION.md)",
                          name, rd_kafka_version_str());
-    if (is_secret(name))
+    if (kafka_property_is_secret(name)) /* librdkafka repeats a value that it refuses */
         return error_set(e, ERR_USAGE, "kafka.properties.%s: librdkafka refuses its value", name);
     return error_set(e, ERR_USAGE, "kafka.properties.%s: %s", name, why);
 }

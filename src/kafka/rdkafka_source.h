@@ -27,6 +27,9 @@ struct kafka_config {
 struct source *rdkafka_source_new(const struct kafka_config *cfg,
                                   const struct source_handler *handler, struct error *e);
 
+/* Passwords, keys and the like: never shown, never logged. */
+bool kafka_property_is_secret(const char *name);
+
 /* NULL, or why this librdkafka property must not be set by kafka.properties ("rule 12 fixes ..."). */
 const char *kafka_property_refused(const char *name);
 
