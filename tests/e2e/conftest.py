@@ -19,6 +19,8 @@ minio             one S3 for the session, harness/minio.py: buckets, listing, aw
 tidemark          runs the program, harness/tidemark.py: run(...), start(...); ends what is left.
 directory_output  an empty directory for output.path and a reader of it, harness/output.py.
 bucket_output     the same with a new bucket.
+store_proxy       harness/proxy.py: a way to minio that breaks where the test says.
+proxied_kafka     the same with a broker of its own: proxied_kafka.proxy, .proxied_settings().
 store             harness/job.py: a directory, then S3; a test that takes it runs twice.
 job               job(topic, {...}) makes a Job on that store, which runs and is compared.
 
@@ -31,6 +33,7 @@ from harness.job import Job, Store
 from harness.kafka import Kafka
 from harness.minio import Minio
 from harness.output import BucketOutput, DirectoryOutput
+from harness.proxy import ProxiedKafka, Proxy
 from harness.tidemark import Tidemark
 
 
@@ -62,6 +65,22 @@ def kafka(kafka_server):
 def minio(minio_server):
     minio_server.ensure_running()
     return minio_server
+
+
+@pytest.fixture
+def store_proxy(minio):
+    proxy = Proxy(minio.port, http=True)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def proxied_kafka(tmp_path):
+    server = ProxiedKafka(tmp_path / "proxied")
+    try:
+        yield from _running(server)
+    finally:
+        server.proxy.stop()
 
 
 @pytest.fixture
