@@ -62,7 +62,6 @@ void setting_release(const struct setting *row, struct settings *s);
 /* "1s to 366d", "text or json", ...: what the row takes, in words. */
 void setting_range(const struct setting *row, struct buffer *out);
 
-
 /* The nearest of the n words by edits (one word may also match behind its last dot). */
 const char *nearest_word(const char *word, const char *const *words, size_t n);
 const char *nearest_key(const char *key);

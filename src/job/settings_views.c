@@ -18,8 +18,7 @@ static void visit_properties(const struct settings_kafka *k, settings_visit_fn *
         char key[640];
         const struct kafka_property *p = &k->properties[i];
         (void)snprintf(key, sizeof key, SETTINGS_PROPERTIES "%s", p->name);
-        fn(ctx, key, kafka_property_is_secret(p->name) ? "***" : p->value,
-           k->property_origins[i]);
+        fn(ctx, key, kafka_property_is_secret(p->name) ? "***" : p->value, k->property_origins[i]);
     }
 }
 
