@@ -343,6 +343,9 @@ void oracle_appeared(struct world *w, const char *key, const char *data, size_t 
 }
 
 void oracle_acknowledged(struct world *w, const char *key) {
+    if (begins(key, MANIFEST_PREFIX))
+        while (w->consumer && world_take_listed(w, 0))
+            ;
     if (!begins(key, CHAIN_PREFIX))
         return;
     uint64_t number = chain_parse_name(key + strlen(CHAIN_PREFIX));

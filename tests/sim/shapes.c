@@ -15,6 +15,7 @@ const struct shape shapes[] = {
      .small_reserve = true},
     {.name = "short replay", .log = LOG_MIXED, .records = 34, .batch = 2, .max_replay = 8},
     {.name = "holes", .log = LOG_HOLES, .records = 30, .batch = 4, .interval_ms = 300},
+    {.name = "taken away", .log = LOG_ORDERED, .records = 18, .batch = 3, .consumer = true},
 };
 const size_t n_shapes = sizeof shapes / sizeof *shapes;
 
@@ -74,6 +75,8 @@ struct rules shape_rules(const struct shape *s) {
         r.config.max_replay = s->max_replay;
     if (s->interval_ms)
         r.config.interval_ms = s->interval_ms;
+    if (s->consumer)
+        r.config.lost = LOST_REMOVED; /* the operator knows */
     if (s->small_reserve)
         r.reserve = 1;
     return r;

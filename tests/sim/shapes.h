@@ -17,6 +17,7 @@ struct shape {
     enum log_kind log;
     int64_t records, batch;
     bool emit, newest_first, small_reserve;
+    bool consumer; /* takes each file away as soon as a manifest lists it */
     uint64_t max_file_size, part_size, max_replay;
     int64_t interval_ms;
 };

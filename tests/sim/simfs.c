@@ -118,6 +118,10 @@ static bool change(struct simfs *fs) {
     fs->changes++;
     if (fs->before_change)
         fs->before_change(fs->ctx);
+    if (fs->read_only) {
+        errno = EROFS;
+        return false;
+    }
     if (fs->changes != fs->fail_at)
         return true;
     fs->failed = true;
@@ -226,7 +230,9 @@ static int sim_fsync(struct directory_io *io, int fd) {
     if (!f)
         return -1;
     if (!change(fs)) {
-        fs->inodes[f->inode].lost = true;
+        struct simfs_inode *failed = &fs->inodes[f->inode];
+        failed->lost = !failed->dir;
+        fs->read_only |= failed->dir;
         return -1;
     }
     struct simfs_inode *i = &fs->inodes[f->inode];
@@ -356,6 +362,7 @@ void simfs_free(struct simfs *fs) {
 struct simfs *simfs_clone(const struct simfs *fs) {
     struct simfs *copy = xcalloc(1, sizeof *copy);
     copy->io = calls;
+    copy->read_only = fs->read_only;
     copy->n_inodes = copy->cap_inodes = fs->n_inodes;
     copy->inodes = xcalloc(fs->n_inodes, sizeof *copy->inodes);
     bool *used = xcalloc(fs->n_inodes, sizeof *used);
@@ -404,6 +411,7 @@ static void tear(struct simfs_inode *i, struct random *random) {
 }
 
 void simfs_power_cut(struct simfs *fs, enum simfs_cut how, struct random *random) {
+    fs->read_only = false;
     for (size_t i = 0; i < fs->n_inodes; i++) {
         struct simfs_inode *n = &fs->inodes[i];
         if (how == CUT_TEAR && !n->dir)

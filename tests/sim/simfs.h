@@ -1,7 +1,8 @@
 /* A file system in memory behind struct directory_io. It knows at any moment what a power cut would
  * leave: bytes that no fsync has covered may be gone, torn or zero, and names whose directory was not
- * synced may be there or not. After an fsync that failed it behaves as Linux does: the next one
- * succeeds, but what was to be written is not on the disk.
+ * synced may be there or not. After an fsync that failed it behaves as Linux does: a file's next one
+ * succeeds, but what was to be written is not on the disk; for a directory's the journal ends, and
+ * nothing can be changed until the power cut.
  *
  * Everything lies below SIMFS_ROOT. The calls that change something are counted; a test is told before
  * each, and may let one fail. */
@@ -27,7 +28,7 @@ struct simfs {
     void *ctx;
     uint64_t fail_at; /* this change fails (0: none) ... */
     int fail_errno;   /* ... with this */
-    bool failed;
+    bool failed, read_only;
 };
 
 struct simfs *simfs_new(void);

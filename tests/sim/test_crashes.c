@@ -94,6 +94,7 @@ static void crash_everywhere(const struct shape *shape, int traits, int stride) 
     struct run r = {
         .shape = shape, .rules = shape_rules(shape), .stride = stride, .points = &points};
     r.world = world_new(traits, &log, 1);
+    r.world->consumer = shape->consumer;
     play(&r);
     char failure[1024];
     memcpy(failure, r.world->failure, sizeof failure);
@@ -150,6 +151,7 @@ static bool fault_at(const struct shape *shape, int traits, const struct fault *
     shape_log(shape, &log, 2);
     struct rules rules = shape_rules(shape);
     struct world *w = world_new(traits, &log, at);
+    w->consumer = shape->consumer;
     w->fail_at = at;
     w->fault = fault;
     if (w->fs) {

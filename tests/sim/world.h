@@ -47,7 +47,7 @@ struct world {
     uint64_t fail_at; /* this change meets `fault` (0: none) */
     const struct fault *fault;
     bool trace;
-    bool untrusted; /* a disk fault was played: processes may fail */
+    bool consumer; /* takes each file away as soon as a manifest lists it */
 };
 
 enum { TRAITS_DIRECTORY, TRAITS_S3, TRAITS_AWS, TRAITS_COUNT };
