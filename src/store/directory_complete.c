@@ -200,6 +200,19 @@ static int appear(struct directory *d, const char *from_path, bool own, const st
     return own ? complete_own(d, op, e) : complete_inherited(d, from_path, op, e);
 }
 
+/* The upload is gone before Complete succeeds, also after a power cut: a consumer may take the object
+ * away as soon as a manifest lists it, and an upload that came back would be published again. */
+static int retire_upload(struct directory *d, const char *name, const char *path, struct error *e) {
+    if (d->io->unlink(d->io, path) && errno != ENOENT)
+        return directory_error(e, errno, "remove", path);
+    if (directory_sync_parent(d, name, e) == 0)
+        return 0;
+    if (e->code != ERR_NOT_FOUND)
+        return -1;
+    error_clear(e); /* no directory of uploads */
+    return 0;
+}
+
 /* An id comes from a checkpoint and becomes part of a path. */
 static bool is_upload_id(const char *id) {
     return strlen(id) == DIRECTORY_ID_LEN && strspn(id, "0123456789abcdef") == DIRECTORY_ID_LEN;
@@ -220,11 +233,9 @@ void directory_complete(struct directory *d, struct store_op *op) {
     }
     char *name = directory_upload_name(op->upload, op->key);
     char *path = directory_path(d, name);
-    if (appear(d, path, u && !op->inherited, op, &op->error) == 0) {
-        directory_remove_leftover(d, path);
-        if (u)
-            directory_upload_drop(d, u);
-    }
+    if (appear(d, path, u && !op->inherited, op, &op->error) == 0 &&
+        retire_upload(d, name, path, &op->error) == 0 && u)
+        directory_upload_drop(d, u);
     free(path);
     free(name);
 }
