@@ -252,6 +252,12 @@ static void vanished(struct commit *m) {
     stop(c, &e);
 }
 
+static bool patience_left(const struct commit *m) {
+    bool invalid = m->why.code == ERR_INVALID_PART;
+    return clock_monotonic(m->all->cfg.clock) - m->gone_since_ms <
+           (invalid ? INVALID_PATIENCE_MS : VANISHED_PATIENCE_MS);
+}
+
 static void search_manifest(struct commit *m);
 
 static bool lists(const struct store_op *op, const char *key) {
@@ -284,7 +290,10 @@ static void on_manifest_read(struct store_op *op) {
 static void search_manifest(struct commit *m) {
     struct commits *c = m->all;
     if (m->manifest == 0 || m->manifest + MANIFESTS_BACK < c->claim) {
-        vanished(m);
+        if (patience_left(m))
+            again(m);
+        else
+            vanished(m);
         return;
     }
     char name[32];
@@ -302,16 +311,16 @@ static void search_manifest(struct commit *m) {
     store_submit(c->cfg.store, &m->op);
 }
 
-/* No upload and no object. Rule 9 tells the cases apart. */
+/* No upload and no object. Rule 9 tells the cases apart. Manifests are searched at once, because a
+ * file that a consumer took is nobody's trouble, and again before something is done about it. */
 static void nowhere(struct commit *m) {
     struct commits *c = m->all;
-    int64_t now = clock_monotonic(c->cfg.clock);
-    if (m->gone_since_ms == 0)
-        m->gone_since_ms = now;
+    bool first = m->gone_since_ms == 0;
+    if (first)
+        m->gone_since_ms = clock_monotonic(c->cfg.clock);
     if (m->fresh && m->first_answer) {
         lost(m);
-    } else if (now - m->gone_since_ms <
-               (m->why.code == ERR_INVALID_PART ? INVALID_PATIENCE_MS : VANISHED_PATIENCE_MS)) {
+    } else if (!first && patience_left(m)) {
         again(m);
     } else {
         m->manifest = c->claim ? c->claim - 1 : 0;

@@ -34,11 +34,6 @@ GROUP = {
 }
 STREAM = {"speed": 60, "start": START, "late": "1%", "malformed": "1%"}
 
-# MinIO gives up a Complete whose client vanishes, often after it has removed what describes the
-# parts: the upload then answers InvalidPart for ever, and there is no object. Nobody has taken
-# files away in these tests, so whoever runs them may say that such a file was lost.
-REBUILD = "--lost=rebuild"
-
 # Requests as they pass the proxy.
 CHECKPOINT = r"^PUT /[^/]+/job/\S+/chk-[0-9]+\.json "
 MANIFEST = r"^PUT /[^/]+/events/_manifests/"
@@ -152,7 +147,7 @@ def test_the_store_is_killed_and_comes_back(kafka, minio, make_job, minio_store,
     assert ("job_restarting" in process.stderr()) == (patience == "restarts")
     assert generator.stop() == 143
     assert process.stop(10) == 143
-    assert finish(j, REBUILD).count("event") > 500
+    assert finish(j).count("event") > 500
 
 
 def any_of(names, text):
@@ -219,7 +214,7 @@ def test_the_client_of_a_complete_vanishes(kafka, make_job, minio_store, store_p
     alive(process)
     process.kill9()
     store_proxy.heal()
-    finish(j, REBUILD)
+    finish(j)
 
 
 def test_the_network_to_the_store_is_bad_all_the_time(kafka, make_job, minio_store, store_proxy):
@@ -261,7 +256,7 @@ def test_the_network_to_the_store_is_bad_all_the_time(kafka, make_job, minio_sto
     assert generator.stop() == 143
     process.kill9()
     store_proxy.heal()
-    finish(j, REBUILD)
+    finish(j)
 
 
 # ---- The network to the broker ------------------------------------------------------------------
@@ -356,7 +351,7 @@ def test_members_of_a_group_are_killed_and_started_in_a_storm(kafka, make_job, m
     assert generator.stop() == 143
     for member in members:
         assert member.stop(15) == 143
-    assert finish(j, REBUILD).count("event") > 10_000
+    assert finish(j).count("event") > 10_000
 
 
 # ---- What the topic does ------------------------------------------------------------------------
@@ -584,8 +579,8 @@ def test_a_consumer_takes_files_away(kafka, make_job, minio, minio_store, end):
     else:
         assert process.stop(10) == 143
     take()
-    # The newest checkpoint may still hold what a manifest has listed since; a person knows.
-    j.bounded(*(["--lost=removed"] if end == "killed" else []))
+    # The newest checkpoint may still hold what a manifest has listed since: the manifest tells.
+    j.bounded()
     plain = verify(j)
     assert plain.returncode == 1 and f"{next(iter(taken))} is missing" in plain.stdout
     allowed = verify(j, "--allow-removed", "--deep")
