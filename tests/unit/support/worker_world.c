@@ -83,6 +83,13 @@ struct marks {
     unsigned char *seen; /* how often, by offset */
 };
 
+static size_t digits_at(const char *at, const char *end) {
+    size_t n = 0;
+    while (at + n < end && n < 20 && at[n] >= '0' && at[n] <= '9')
+        n++;
+    return n;
+}
+
 static void mark(void *ctx, const char *line, size_t len) {
     struct marks *m = ctx;
     char what[32];
@@ -90,7 +97,10 @@ static void mark(void *ctx, const char *line, size_t len) {
     const char *at = memmem(line, len, what, (size_t)n);
     if (!at)
         return;
-    int64_t offset = strtoll(at + n, NULL, 10);
+    /* Not strtoll on the object itself: AddressSanitizer looks for the end of the whole of it. */
+    char number[24] = "";
+    memcpy(number, at + n, digits_at(at + n, line + len));
+    int64_t offset = strtoll(number, NULL, 10);
     assert_in_range(offset, 0, m->end - 1);
     m->seen[offset]++;
 }
