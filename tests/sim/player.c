@@ -36,7 +36,7 @@ static void claim(struct player *pr) {
                                     .identity = &pr->identity,
                                     .host = "host",
                                     .version = "1",
-                                    .pid = pr->name,
+                                    .pid = 1, /* as in containers: the claim id tells them apart */
                                     .clock = c.clock,
                                     .random = c.random};
     pr->stopping = false;

@@ -75,8 +75,6 @@ struct rules shape_rules(const struct shape *s) {
         r.config.max_replay = s->max_replay;
     if (s->interval_ms)
         r.config.interval_ms = s->interval_ms;
-    if (s->consumer)
-        r.config.lost = LOST_REMOVED; /* the operator knows */
     if (s->small_reserve)
         r.reserve = 1;
     return r;

@@ -86,8 +86,8 @@ static void draw_world(struct game *g) {
     g->uploads_drop = traits != TRAITS_DIRECTORY && roll(g, 3) == 0;
     g->consumers = !g->uploads_drop && roll(g, 3) == 0;
     g->disk_faults = traits == TRAITS_DIRECTORY && roll(g, 2) == 0;
-    if (g->consumers)
-        g->rules.config.lost = LOST_REMOVED; /* the operator knows */
+    if (g->consumers && traits == TRAITS_DIRECTORY) /* a power cut may undo a manifest: */
+        g->rules.config.lost = LOST_REMOVED;        /* the operator knows */
     g->rules.config.allow_data_loss = g->retention && roll(g, 2);
     world_trace(g->world, "%s, %" PRId64 " records of kind %d", traits_names[traits], g->log.n,
                 (int)kind);

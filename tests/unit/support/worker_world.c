@@ -120,6 +120,15 @@ int worker_world_count(const struct worker_world *w, int32_t partition, int64_t 
     return n;
 }
 
+int worker_world_most(const struct worker_world *w, int32_t partition) {
+    struct marks m = look(w, partition);
+    int most = 0;
+    for (int64_t i = 0; i < m.end; i++)
+        most = m.seen[i] > most ? m.seen[i] : most;
+    free(m.seen);
+    return most;
+}
+
 void worker_world_check_all(const struct worker_world *w, int32_t partition) {
     struct marks m = look(w, partition);
     for (int64_t i = 0; i < m.end; i++)

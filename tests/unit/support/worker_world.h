@@ -35,6 +35,8 @@ void worker_world_add_many(struct worker_world *w, int32_t partition, int n, int
                            int64_t step_ms);
 /* How often the event at this offset stands in visible files. */
 int worker_world_count(const struct worker_world *w, int32_t partition, int64_t offset);
+/* The most often that any event of the partition does. */
+int worker_world_most(const struct worker_world *w, int32_t partition);
 /* Lines in visible files below this prefix ("dt=", "_late/", "_rejected/"). */
 int worker_world_lines(const struct worker_world *w, const char *prefix);
 /* Fails the test unless each event of the partition stands in exactly one visible line. */
