@@ -21,6 +21,9 @@ static void on_progress(void *ctx) {
 
 /* One more checkpoint, then this claim ends: the put also tells whether the partition is still ours. */
 static void want_reclaim(struct partition *p, const struct error *why, int64_t offset) {
+    if (p->status == PARTITION_FAILED || p->status == PARTITION_LOST ||
+        p->status == PARTITION_STOPPED)
+        return; /* its end has a reason already */
     if (!p->rebuild) {
         p->error = *why;
         p->reclaim_offset = offset;
