@@ -18,7 +18,7 @@ VERSION := $(shell cat VERSION)
 # they run must not have their output held back until they end.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
-ifeq ($(filter run test unit asan tsan e2e lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
+ifeq ($(filter run test unit sim soak asan tsan e2e lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
 MAKEFLAGS += --output-sync=target
 endif
 endif
@@ -99,6 +99,13 @@ programs: $(BIN) $(TESTS)
 list-tests:
 	@printf '%s\n' $(TESTS)
 
+# For tests/sim/mutate: how a source is compiled, and linked with something in MUTANT's place.
+.PHONY: print-compile print-link
+print-compile:
+	@printf '%s\n' "$(subst ",\",$(CC) $(ALL_CFLAGS))"
+print-link:
+	@printf '%s\n' "$(LINK) MUTANT $(TESTLIB) $(LIB) $(LIBS) -lcmocka"
+
 $(BIN): $(OUT)/src/main.o $(LIB) $(SHIM)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $(OUT)/src/main.o $(SHIM) $(LIB) $(LIBS)
@@ -133,7 +140,7 @@ endif
 
 # ---- Targets for people -------------------------------------------------------------------------
 
-.PHONY: help setup run test unit asan tsan clang fuzz coverage e2e lint format compdb docs bench clean
+.PHONY: help setup run test unit sim soak asan tsan clang fuzz coverage e2e lint format compdb docs bench clean
 SUBMAKE := $(MAKE) --no-print-directory -s
 
 help: ## List the targets
@@ -154,6 +161,14 @@ test: ## Run every test; SUITE="unit lint" runs a part (scripts/test --help)
 
 unit: ## Unit tests, release build
 	@scripts/test unit
+
+sim: ## Simulated histories: crashes, faults, zombies, and mistakes that they must find
+	@scripts/test sim
+
+SOAK_SECONDS ?= 3600
+soak: ## Random simulated histories for SOAK_SECONDS=3600
+	@+$(SUBMAKE) build/release/tests/sim/test_random
+	@SIM_SECONDS=$(SOAK_SECONDS) SIM_FIRST=$${SIM_FIRST:-$$(date +%s)} build/release/tests/sim/test_random
 
 asan: ## Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/test asan

@@ -95,7 +95,7 @@ void player_claim_again(struct player *pr) {
 static int feed_one(struct player *pr, struct error *e) {
     const struct sim_record *r = &pr->world->log->records[pr->at];
     int64_t offset = pr->at++;
-    if (r->hole)
+    if (r->hole || pr->at == pr->world->compacted)
         return 0;
     struct placement at;
     if (partition_place(pr->p, offset, r->kind, r->timestamp, &at, e) != 0)
@@ -137,6 +137,10 @@ static int begin(struct player *pr, struct error *e) {
     if (pr->rules.config.allow_data_loss && w->log_start > w->lost_below &&
         pr->p->log_start == w->log_start)
         w->lost_below = w->log_start;
+    uint64_t number = chain_newest(pr->p->chain)->number;
+    if (number == w->claimed)
+        world_fail(w, "two processes have claim %" PRIu64, number);
+    w->claimed = number;
     pr->at = partition_position(pr->p);
     partition_start(pr->p, w->clock.monotonic);
     return 0;

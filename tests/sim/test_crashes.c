@@ -85,6 +85,10 @@ static void play(struct run *r) {
     player_kill(pr);
     if (!*w->failure)
         oracle_end(w);
+    if (!*w->failure && w->fs && r->depth == 1) { /* what was found there was made durable */
+        simfs_power_cut(w->fs, CUT_DROP, &w->random.random);
+        oracle_end(w);
+    }
 }
 
 static int total;

@@ -255,16 +255,25 @@ static void test_rule_12_the_same_broken_message_twice_fails_the_job(void **stat
     worker_world_free(&w);
 }
 
+/* The store answers one request a poll. */
+static void answer_one(void *ctx, int n) {
+    struct process *p = ctx;
+    memory_store_hold(p->output, true);
+    if (n % 3 == 0)
+        (void)memory_store_step(p->output, 0);
+}
+
 /* More windows are open than memory holds chunks for, and the store answers slowly. */
 static void test_rule_7_memory_stays_below_its_limit(void **state) {
     (void)state;
     struct worker_world w;
     worker_world_init(&w, &memory_like_s3, 1);
-    for (int i = 0; i < 4000; i++)
-        (void)worker_world_add(&w, 0, T0 + (i * 7919 % 4000) * 300000);
+    for (int i = 0; i < 12000; i++)
+        (void)worker_world_add(&w, 0, T0 + (i * 7919 % 12000) * 300000);
     struct process_options o = {.bounded = true,
                                 .sets = {"memory.limit=64MiB", "window.out_of_orderness=366d"}};
     struct process *p = process_new(&w, &o);
+    process_on_poll(p, answer_one);
     assert_int_equal(process_run(p), WORKER_DONE);
     assert_in_range(p->last.memory_peak, 1, 64 << 20);
     process_free(p);

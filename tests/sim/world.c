@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/memory.h"
+#include "checkpoint/chain.h"
 #include "support/memory_world.h"
 
 const char *const traits_names[TRAITS_COUNT] = {"directory", "s3", "aws"};
@@ -287,9 +289,23 @@ static const char *outcome(const struct store_op *op) {
     return op->error.code == ERR_NONE ? "done" : error_name(op->error.code);
 }
 
+/* Rule 1: other bytes never go under a number that was tried once. */
+static void check_tried(struct handle *h, const struct store_op *op) {
+    if (op->kind != STORE_PUT_IF_ABSENT ||
+        strncmp(op->key, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) != 0)
+        return;
+    uint64_t number = chain_parse_name(op->key + strlen(CHAIN_PREFIX));
+    uint32_t crc = crc32c(0, op->body, op->body_len);
+    if (number == h->tried && crc != h->tried_crc32c)
+        world_fail(h->world, "p%d puts other bytes as checkpoint %" PRIu64, h->name, number);
+    h->tried = number;
+    h->tried_crc32c = crc;
+}
+
 void handle_apply(struct handle *h, size_t index, const struct fault *fault) {
     struct world *w = h->world;
     struct store_op *op = *slot(h, index);
+    check_tried(h, op);
     op->attempt = 1;
     if (w->fs) {
         if (fault && fault->disk_errno && !w->fs->fail_at) {

@@ -47,7 +47,9 @@ struct world {
     uint64_t fail_at; /* this change meets `fault` (0: none) */
     const struct fault *fault;
     bool trace;
-    bool consumer; /* takes each file away as soon as a manifest lists it */
+    uint64_t claimed;  /* the number of the claim that a process began to work from last */
+    int64_t compacted; /* record number (from 1) that Kafka no longer gives */
+    bool consumer;     /* takes each file away as soon as a manifest lists it */
 };
 
 enum { TRAITS_DIRECTORY, TRAITS_S3, TRAITS_AWS, TRAITS_COUNT };
@@ -83,6 +85,8 @@ struct handle {
     struct directory *directory; /* or NULL */
     struct store_op *queue;      /* the oldest first; attempt != 0: carried out */
     int name;
+    uint64_t tried;        /* checkpoint's number ... */
+    uint32_t tried_crc32c; /* ... and these bytes of it */
 };
 
 struct handle *handle_new(struct world *w, int name, struct random *random);

@@ -1,0 +1,211 @@
+/* Histories that chance does not find: each shows what one rule is for. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "shapes.h"
+
+struct script {
+    struct sim_log log;
+    struct rules rules;
+    struct world *world;
+};
+
+static void begin(struct script *s, int traits, enum log_kind kind, int64_t records) {
+    struct fake_random r;
+    fake_random_init(&r, 1);
+    sim_log_init(&s->log, &player_windows);
+    fill_log(&s->log, kind, records, &r.random);
+    s->rules = player_rules;
+    s->world = world_new(traits, &s->log, 1);
+}
+
+static void end(struct script *s) {
+    if (*s->world->failure)
+        fail_msg("%s", s->world->failure);
+    world_free(s->world);
+    sim_log_free(&s->log);
+}
+
+/* Some turns without faults. */
+static void work(struct player *pr, int turns) {
+    struct world *w = pr->world;
+    for (; turns > 0 && player_at_work(pr) && !*w->failure; turns--) {
+        player_run(pr, 1);
+        while (handle_step(pr->handle, 0, NULL) && !*w->failure)
+            ;
+        player_poll(pr);
+        fake_clock_advance(&w->clock, 100);
+    }
+}
+
+static void work_until(struct player *pr, enum partition_status status) {
+    for (int i = 0; i < 1000 && pr->p->status != status; i++)
+        work(pr, 1);
+    assert_int_equal(pr->p->status, status);
+}
+
+/* Requests are served until the next is of this kind. */
+static void stop_before(struct player *pr, enum store_kind kind) {
+    const struct store_op *op;
+    player_run(pr, 0);
+    while ((op = handle_op(pr->handle, 0)) && !(op->kind == kind && op->attempt == 0))
+        (void)handle_step(pr->handle, 0, NULL);
+    assert_non_null(op);
+}
+
+/* The newest was 1 when it looked; by the time it puts its claim, 2 has been put and collected. */
+static void test_rule_2_a_claim_behind_others_is_void(void **state) {
+    (void)state;
+    struct script s;
+    begin(&s, TRAITS_S3, LOG_MIXED, 120);
+    s.rules.config.interval_ms = 100;
+    struct player *owner = player_new(s.world, &s.rules, 1);
+    work_until(owner, PARTITION_RUNNING);
+    struct player *zombie = player_new(s.world, &s.rules, 2);
+    stop_before(zombie, STORE_PUT_IF_ABSENT);
+    work(owner, 60);
+    size_t len;
+    assert_null(world_object(s.world, CHAIN_PREFIX "chk-00000000000000000003.json", &len));
+    work(zombie, 20);
+    assert_int_equal(zombie->p->status, PARTITION_LOST);
+    player_kill(zombie);
+    (void)player_finish(owner, 5, false);
+    player_kill(owner);
+    struct player *last = player_new(s.world, &s.rules, 3);
+    (void)player_finish(last, 5, false);
+    player_kill(last);
+    oracle_end(s.world);
+    end(&s);
+}
+
+/* Its process has listed parts of open files, and dies. */
+static void leave_open_files(struct script *s) {
+    struct player *pr = player_new(s->world, &s->rules, 1);
+    work(pr, 24);
+    assert_int_equal(pr->p->status, PARTITION_RUNNING);
+    assert_true(chain_newest(pr->p->chain)->n_files > 0);
+    player_kill(pr);
+}
+
+static void expect_failure(struct script *s, enum error_code code, const char *word) {
+    struct player *pr = player_new(s->world, &s->rules, 9);
+    (void)player_finish(pr, 5, false);
+    if (pr->p->status != PARTITION_FAILED || pr->p->error.code != code ||
+        !strstr(pr->p->error.text, word))
+        fail_msg("it is %s: %s", player_status(pr), pr->p->error.text);
+    player_kill(pr);
+}
+
+/* What a gap holds is not in the topic any more (compacted, say). */
+static void test_rule_6_a_gap_without_its_events_stops_the_job(void **state) {
+    (void)state;
+    struct script s;
+    begin(&s, TRAITS_S3, LOG_ORDERED, 40);
+    struct player *pr = player_new(s.world, &s.rules, 1);
+    work(pr, 24);
+    const struct checkpoint *k = chain_newest(pr->p->chain);
+    assert_true(k->n_gaps > 0);
+    int64_t gone = k->gaps[0].from;
+    while (s.log.records[gone].window != k->gaps[0].window)
+        gone++;
+    player_kill(pr);
+    s.world->compacted = gone + 1;
+    expect_failure(&s, ERR_DATA_LOSS, "the topic has changed");
+    end(&s);
+}
+
+static const char *first_commit(struct player *pr) {
+    for (int i = 0; i < 200; i++) {
+        const struct store_op *op = handle_op(pr->handle, 0);
+        if (op && op->kind == STORE_UPLOAD_COMPLETE)
+            return op->key;
+        if (!op) {
+            player_run(pr, 1);
+            fake_clock_advance(&pr->world->clock, 100);
+        }
+        (void)handle_step(pr->handle, 0, NULL);
+    }
+    fail_msg("there is no Complete");
+    return NULL;
+}
+
+/* Somebody else's object stands at the key. */
+static void test_rule_8_an_object_of_another_size_is_not_ours(void **state) {
+    (void)state;
+    struct script s;
+    begin(&s, TRAITS_S3, LOG_ORDERED, 40);
+    struct player *pr = player_new(s.world, &s.rules, 1);
+    char *key = xstrdup(first_commit(pr));
+    player_kill(pr);
+    memory_world_plant(s.world->memory, key, "x", 1);
+    expect_failure(&s, ERR_CORRUPT, "somebody else wrote this key");
+    free(key);
+    end(&s);
+}
+
+/* A claim has listed it already, so its process may have published it. */
+static void test_rule_9_an_upload_that_others_listed_stops_the_job(void **state) {
+    (void)state;
+    struct script s;
+    begin(&s, TRAITS_S3, LOG_ONE, 60);
+    leave_open_files(&s);
+    struct player *pr = player_new(s.world, &s.rules, 2);
+    stop_before(pr, STORE_UPLOAD_COMPLETE);
+    player_kill(pr);
+    const char *id;
+    while ((id = memory_world_upload(s.world->memory, 0)))
+        (void)memory_world_drop_upload(s.world->memory, id);
+    expect_failure(&s, ERR_NO_SUCH_UPLOAD, "--lost=rebuild");
+    s.rules.config.lost = LOST_REBUILD;
+    pr = player_new(s.world, &s.rules, 3);
+    while (player_finish(pr, 5, false) && pr->p->status == PARTITION_RECLAIM)
+        player_claim_again(pr);
+    assert_int_equal(pr->p->status, PARTITION_STOPPED);
+    player_kill(pr);
+    oracle_end(s.world);
+    end(&s);
+}
+
+/* A process that lost and claims again inherits an upload of its own, to which it had gone on adding. */
+static void test_rule_11_an_own_upload_that_was_inherited_is_copied(void **state) {
+    (void)state;
+    struct script s;
+    begin(&s, TRAITS_DIRECTORY, LOG_ONE, 60);
+    struct player *first = player_new(s.world, &s.rules, 1);
+    for (int i = 0; i < 40 && first->p->n_files == 0; i++)
+        work(first, 1);
+    work(first, 14); /* listed */
+    assert_true(chain_newest(first->p->chain)->n_files > 0);
+    struct player *other = player_new(s.world, &s.rules, 2);
+    stop_before(other, STORE_UPLOAD_COMPLETE);
+    player_kill(other);
+    work_until(first, PARTITION_LOST);
+    player_claim_again(first);
+    (void)player_finish(first, 5, false);
+    if (first->p->status != PARTITION_STOPPED)
+        fail_msg("it is %s: %s", player_status(first), first->p->error.text);
+    player_kill(first);
+    oracle_end(s.world);
+    end(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rule_2_a_claim_behind_others_is_void),
+        cmocka_unit_test(test_rule_6_a_gap_without_its_events_stops_the_job),
+        cmocka_unit_test(test_rule_8_an_object_of_another_size_is_not_ours),
+        cmocka_unit_test(test_rule_9_an_upload_that_others_listed_stops_the_job),
+        cmocka_unit_test(test_rule_11_an_own_upload_that_was_inherited_is_copied),
+    };
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    log_init(LOG_TEXT, (enum log_level)(LOG_ERROR + 1));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
