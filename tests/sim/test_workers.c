@@ -268,8 +268,14 @@ static void test_rule_7_memory_stays_below_its_limit(void **state) {
     (void)state;
     struct worker_world w;
     worker_world_init(&w, &memory_like_s3, 1);
-    for (int i = 0; i < 12000; i++)
-        (void)worker_world_add(&w, 0, T0 + (i * 7919 % 12000) * 300000);
+    for (int i = 0; i < 1000; i++) {
+        int64_t t = T0 + (i * 7919 % 1000) * 300000;
+        char *value = xasprintf("{\"user_id\":\"u\",\"timestamp\":%" PRId64
+                                ",\"p\":0,\"o\":%d,\"long\":\"%0100000d\"}",
+                                t, i, 0);
+        (void)fake_topic_add(w.topic, 0, t, "u", value);
+        free(value);
+    }
     struct process_options o = {.bounded = true,
                                 .sets = {"memory.limit=64MiB", "window.out_of_orderness=366d"}};
     struct process *p = process_new(&w, &o);
