@@ -338,12 +338,6 @@ bool file_first_unacknowledged(const struct file *f, int64_t *offset, int64_t *m
     return true;
 }
 
-bool file_first_waiting(const struct file *f, int64_t *offset) {
-    const struct segment *s = f->full.count.events > 0 ? &f->full : &f->filling;
-    *offset = s->first;
-    return s->count.events > 0;
-}
-
 uint64_t file_waiting_bytes(const struct file *f) {
     return f->full.bytes + (f->filling.head ? f->filling.head->len : 0);
 }

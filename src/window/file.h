@@ -78,8 +78,6 @@ static inline bool file_acknowledged(const struct file *f) {
 /* Offset of the first event that is not acknowledged, and the maximum timestamp before it; false
  * where there is none. */
 bool file_first_unacknowledged(const struct file *f, int64_t *offset, int64_t *max_ts);
-/* The same for events that no part has taken (they hold memory until the file is shipped). */
-bool file_first_waiting(const struct file *f, int64_t *offset);
 /* Bytes waiting in memory and in no part. */
 uint64_t file_waiting_bytes(const struct file *f);
 /* Memory that these bytes hold. */

@@ -187,16 +187,6 @@ static void test_rule_7_small_lines_share_a_chunk(void **state) {
     assert_int_equal(file_size(f.file), 1000);
 }
 
-static void test_first_waiting(void **state) {
-    (void)state;
-    int64_t offset;
-    assert_false(file_first_waiting(f.file, &offset));
-    for (int i = 0; i < 5; i++)
-        append(100 + i);
-    assert_true(file_first_waiting(f.file, &offset));
-    assert_int_equal(offset, 104); /* 100 to 103 are in a part under way */
-}
-
 static void test_a_create_that_fails_fails_the_file_once(void **state) {
     (void)state;
     memory_store_fail(f.store, STORE_UPLOAD_CREATE, 1, ERR_DENIED, FAULT_BEFORE);
@@ -306,7 +296,6 @@ int main(void) {
         CASE(test_rule_7_a_part_behind_an_open_one_does_not_count),
         CASE(test_rule_7_a_line_that_is_larger_than_a_chunk),
         CASE(test_rule_7_small_lines_share_a_chunk),
-        CASE(test_first_waiting),
         CASE(test_a_create_that_fails_fails_the_file_once),
         CASE(test_rule_7_a_compressed_part_ends_at_a_frame),
         DIRECTORY_CASE(test_rule_11_parts_stand_as_one),
