@@ -444,38 +444,3 @@ void chain_tick(struct chain *c, int64_t now_ms) {
     else
         send(c, STEP_PUT, STORE_PUT_IF_ABSENT, key_of(c, c->next.number));
 }
-
-int chain_read_newest(struct store *s, const char *prefix, struct checkpoint *c, bool *found,
-                      struct error *e) {
-    *found = false;
-    *c = (struct checkpoint){0};
-    char *key = xasprintf("%schk-", prefix);
-    struct store_op op = {.kind = STORE_LIST, .key = key, .retry_ms = 30000};
-    int rc = store_call(s, &op);
-    uint64_t newest = 0;
-    for (size_t i = 0; i < op.n_entries; i++) {
-        uint64_t n = chain_parse_name(op.entries[i].key + strlen(prefix));
-        newest = n > newest ? n : newest;
-    }
-    if (rc == 0 && newest > 0) {
-        char name[32];
-        chain_name(newest, name);
-        free(key);
-        key = xasprintf("%s%s", prefix, name);
-        store_op_clear(&op);
-        op = (struct store_op){
-            .kind = STORE_GET, .key = key, .max_bytes = CHECKPOINT_BYTES_MAX, .retry_ms = 30000};
-        rc = store_call(s, &op);
-        if (rc == 0) {
-            *found = true;
-            rc = checkpoint_decode(op.answer.data, op.answer.len, c, &op.error);
-        }
-    }
-    if (rc != 0) {
-        *e = op.error;
-        (void)error_wrap(e, "%s%s", s->path, key);
-    }
-    store_op_clear(&op);
-    free(key);
-    return rc;
-}

@@ -64,9 +64,4 @@ void chain_name(uint64_t number, char dst[32]);
 /* The number, or 0 where the text is no such name. */
 uint64_t chain_parse_name(const char *name);
 
-/* The newest checkpoint below a prefix, for commands that only look: 0 with *found false where there
- * is none; -1 where it cannot be read (never an older one). */
-int chain_read_newest(struct store *s, const char *prefix, struct checkpoint *c, bool *found,
-                      struct error *e);
-
 #endif

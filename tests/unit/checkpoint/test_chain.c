@@ -448,27 +448,6 @@ static void test_rule_3_a_deletion_that_fails_is_no_failure(void **state) {
     expect(&f.a, 20, 0, 0);
 }
 
-/* ---- Reading only ------------------------------------------------------------------------------- */
-
-static void test_read_newest(void **state) {
-    (void)state;
-    struct checkpoint k;
-    struct error e;
-    bool found = true;
-    memory_store_hold(f.b.store, false);
-    assert_int_equal(chain_read_newest(f.b.store, PREFIX, &k, &found, &e), 0);
-    assert_false(found);
-    claim(&f.a);
-    put(&f.a, 200);
-    assert_int_equal(chain_read_newest(f.b.store, PREFIX, &k, &found, &e), 0);
-    assert_true(found);
-    assert_int_equal(k.number, 2);
-    checkpoint_clear(&k);
-    memory_world_plant(f.world, key(2), "{}", 2);
-    assert_int_equal(chain_read_newest(f.b.store, PREFIX, &k, &found, &e), -1);
-    assert_int_equal(e.code, ERR_CORRUPT);
-}
-
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -499,7 +478,6 @@ int main(void) {
         CASE(test_rule_3_the_inherited_one_goes_too_but_no_claim),
         CASE(test_rule_3_a_collected_number_put_again_is_lost),
         CASE(test_rule_3_a_deletion_that_fails_is_no_failure),
-        CASE(test_read_newest),
     };
     log_init(LOG_TEXT, (enum log_level)(LOG_ERROR + 1));
     return cmocka_run_group_tests(tests, NULL, NULL);

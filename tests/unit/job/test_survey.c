@@ -109,6 +109,16 @@ static void test_copied_checkpoint(void **state) {
     buffer_free(&b);
 }
 
+/* Never an older one in its place. */
+static void test_newest_is_corrupt(void **state) {
+    (void)state;
+    struct survey s;
+    struct error e;
+    memory_world_plant(w.checkpoints_world, JOB "chk-00000000000000000006.json", "{}", 2);
+    assert_int_equal(survey_read(w.checkpoints, "", &s, &e), -1);
+    assert_int_equal(e.code, ERR_CORRUPT);
+}
+
 static void test_history(void **state) {
     (void)state;
     struct checkpoint *list;
@@ -172,6 +182,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_newest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newest_moves_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_copied_checkpoint, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_newest_is_corrupt, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fetch, set_up, tear_down),
     };
