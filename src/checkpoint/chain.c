@@ -417,9 +417,8 @@ static void on_op(struct store_op *op) {
     }
 }
 
-void chain_claim(struct chain *c, int64_t start_offset, int64_t now_ms) {
+void chain_claim(struct chain *c, int64_t start_offset) {
     assert(c->step == STEP_IDLE);
-    (void)now_ms;
     c->claiming = true;
     c->start_offset = start_offset;
     c->vanished = 0;

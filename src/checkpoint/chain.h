@@ -40,7 +40,7 @@ bool chain_inflight(const struct chain *c);
 
 /* Rule 2: read the newest checkpoint, put a claim on the next number, LIST. start_offset counts only
  * where no checkpoint exists. */
-void chain_claim(struct chain *c, int64_t start_offset, int64_t now_ms);
+void chain_claim(struct chain *c, int64_t start_offset);
 
 /* Puts *next_state as the next checkpoint: takes its content (and zeroes it); fills in number, claim
  * id, writer and identity. Only after a durable claim. */

@@ -13,7 +13,7 @@ enum {
 void partition_claim(struct partition *p, int64_t start_offset, int64_t now_ms) {
     p->now_ms = now_ms;
     p->status = PARTITION_CLAIMING;
-    chain_claim(p->chain, start_offset, now_ms);
+    chain_claim(p->chain, start_offset);
 }
 
 void partition_start(struct partition *p, int64_t now_ms) {

@@ -93,7 +93,7 @@ static void run(struct process *p) {
 }
 
 static void claim(struct process *p) {
-    chain_claim(p->chain, 100, f.clock.monotonic);
+    chain_claim(p->chain, 100);
     run(p);
 }
 
@@ -285,8 +285,8 @@ static void test_rule_2_claim_id_is_new_for_every_claim(void **state) {
 
 static void test_rule_2_two_claims_on_one_number_one_wins(void **state) {
     (void)state;
-    chain_claim(f.a.chain, 100, 0);
-    chain_claim(f.b.chain, 100, 0);
+    chain_claim(f.a.chain, 100);
+    chain_claim(f.b.chain, 100);
     assert_true(memory_store_step(f.a.store, 0)); /* both have seen an empty chain */
     assert_true(memory_store_step(f.b.store, 0));
     run(&f.a);
@@ -298,7 +298,7 @@ static void test_rule_2_two_claims_on_one_number_one_wins(void **state) {
 static void test_rule_2_a_higher_number_voids_the_claim(void **state) {
     (void)state;
     claim(&f.a);
-    chain_claim(f.b.chain, 100, 0);
+    chain_claim(f.b.chain, 100);
     assert_true(memory_store_step(f.b.store, 0)); /* LIST */
     assert_true(memory_store_step(f.b.store, 0)); /* GET 1 */
     for (int i = 0; i < 15; i++)                  /* 2 comes, and is collected again */
