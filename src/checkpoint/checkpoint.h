@@ -64,6 +64,8 @@ struct file_entry {
     uint32_t crc32c;
     struct store_part *parts;
     size_t n_parts;
+    int64_t
+        closed_ms; /* monotonic, when this process saw its window close; 0: not so. Not stored. */
 };
 
 /* Events that Kafka no longer had (--allow-data-loss). events < 0: nobody knows how many. */

@@ -190,6 +190,12 @@ size_t commits_count(const struct commits *c) {
     return c->count;
 }
 
+void commits_each(const struct commits *c, void (*fn)(void *ctx, const struct file_entry *f),
+                  void *ctx) {
+    for (const struct commit *m = c->head; m; m = m->next)
+        fn(ctx, &m->file);
+}
+
 size_t commits_inflight(const struct commits *c) {
     return c->inflight;
 }

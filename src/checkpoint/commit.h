@@ -57,6 +57,9 @@ bool commits_settled(const struct commits *c);
 void commits_rebuild(const struct commits *c, struct checkpoint *k);
 /* All entries: 0 once everything is visible and in a manifest. */
 size_t commits_count(const struct commits *c);
+/* Calls fn for each, the oldest first. */
+void commits_each(const struct commits *c, void (*fn)(void *ctx, const struct file_entry *f),
+                  void *ctx);
 /* Requests under way. */
 size_t commits_inflight(const struct commits *c);
 

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/embedded_demo.h"
-#include "control/http.h"
+#include "cli/outside.h"
 #include "job/job.h"
 #include "job/progress.h"
 
@@ -80,21 +80,6 @@ static void say_what_runs(const struct settings *s, const struct job_config *job
              job->bounded ? "; ends at the topic's present end" : "");
 }
 
-static struct http_server *serve(const struct settings *s, struct metrics *metrics,
-                                 struct error *e) {
-    char host[256];
-    uint16_t port;
-    if (settings_listen(s, host, sizeof host, &port) != 0) {
-        (void)error_set(e, ERR_USAGE, "http.listen: %s is too long", s->http.listen);
-        return NULL;
-    }
-    struct http_server *server = http_server_start(host, port, metrics, e);
-    if (server)
-        log_info("http_listening", "http://%s:%u serves /metrics and /healthz", host,
-                 http_server_port(server));
-    return server;
-}
-
 static int exit_code(enum worker_end end, const struct error *e) {
     switch (end) {
     case WORKER_DONE:
@@ -114,17 +99,20 @@ static int exit_code(enum worker_end end, const struct error *e) {
     return e->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
-static int run(struct job_config *job, struct error *e) {
+static int run(struct job_config *job, struct outside *o, struct error *e) {
     struct progress progress;
     progress_init(&progress, isatty(STDERR_FILENO));
     job->progress = progress_show;
     job->progress_ctx = &progress;
     enum worker_end end = job_run(job, e);
     progress_end(&progress);
-    return exit_code(end, e);
+    int code = exit_code(end, e);
+    outside_ended(o, end, atomic_load(&command) == JOB_DRAIN, e);
+    return code;
 }
 
-static int run_served(struct job_config *job, struct settings *s, struct error *e) {
+static int run_served(struct job_config *job, struct settings *s, struct outside *o,
+                      struct error *e) {
     static _Atomic uint64_t consumed;
     struct embedded_demo *demo = NULL;
     if (job->embedded) {
@@ -134,7 +122,7 @@ static int run_served(struct job_config *job, struct settings *s, struct error *
             return cli_fail("run", e);
     }
     say_what_runs(s, job);
-    int code = run(job, e);
+    int code = run(job, o, e);
     embedded_demo_stop(demo);
     return code;
 }
@@ -150,12 +138,11 @@ static int run_with_settings(const struct cli_args *args, struct settings *s) {
     if (!parse_lost(args, &job.lost, &e))
         return cli_fail("run", &e);
     catch_signals();
-    job.metrics = metrics_new(clock_wall(clock_system()));
     /* First: where the port is taken, another demo may be running in this very directory. */
-    struct http_server *server = serve(s, job.metrics, &e);
-    int code = server ? run_served(&job, s, &e) : exit_code(WORKER_FAILED, &e);
-    http_server_stop(server);
-    metrics_free(job.metrics);
+    struct outside outside;
+    int code = outside_open(&outside, s, &job, &e) == 0 ? run_served(&job, s, &outside, &e)
+                                                        : exit_code(WORKER_FAILED, &e);
+    outside_close(&outside);
     return code;
 }
 

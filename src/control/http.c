@@ -21,7 +21,7 @@ enum {
 
 struct http_server {
     struct MHD_Daemon *daemon;
-    struct metrics *metrics;
+    struct http_config cfg;
     uint16_t port;
 };
 
@@ -47,7 +47,7 @@ static enum MHD_Result text(struct MHD_Connection *c, unsigned status, const cha
 static enum MHD_Result get_metrics(struct http_server *s, struct MHD_Connection *c) {
     struct buffer b;
     buffer_init(&b, ANSWER_MAX);
-    metrics_render(s->metrics, &b);
+    metrics_render(s->cfg.metrics, &b);
     enum MHD_Result ok =
         answer(c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", buffer_text(&b), b.len);
     buffer_free(&b);
@@ -76,8 +76,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
     if (strcmp(url, "/healthz") == 0) /* also while it starts or waits before a restart */
         return text(c, MHD_HTTP_OK, "ok\n");
     if (strcmp(url, "/readyz") == 0)
-        return metrics_healthy(s->metrics) ? text(c, MHD_HTTP_OK, "ok\n")
-                                           : text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "not running\n");
+        return metrics_healthy(s->cfg.metrics)
+                   ? text(c, MHD_HTTP_OK, "ok\n")
+                   : text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "not running\n");
     return text(c, MHD_HTTP_NOT_FOUND, "not found; there are /metrics, /healthz and /readyz\n");
 }
 
@@ -130,11 +131,10 @@ static int listen_on(const char *host, uint16_t port, uint16_t *bound, struct er
     return fd;
 }
 
-struct http_server *http_server_start(const char *host, uint16_t port, struct metrics *metrics,
-                                      struct error *e) {
+struct http_server *http_server_start(const struct http_config *cfg, struct error *e) {
     struct http_server *s = xcalloc(1, sizeof *s);
-    s->metrics = metrics;
-    int fd = listen_on(host, port, &s->port, e);
+    s->cfg = *cfg;
+    int fd = listen_on(cfg->host, cfg->port, &s->port, e);
     if (fd < 0) {
         free(s);
         return NULL;
@@ -145,8 +145,8 @@ struct http_server *http_server_start(const char *host, uint16_t port, struct me
                                  (unsigned)TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                                  (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
     if (!s->daemon) {
-        (void)error_set(e, ERR_IO, "http.listen: the HTTP server does not start on %s:%u", host,
-                        port);
+        (void)error_set(e, ERR_IO, "http.listen: the HTTP server does not start on %s:%u",
+                        cfg->host, cfg->port);
         (void)close(fd);
         free(s);
         return NULL;

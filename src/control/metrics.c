@@ -1,42 +1,116 @@
 #include "control/metrics.h"
 
-#include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "control/metrics_internal.h"
 
-struct metrics {
-    pthread_mutex_t lock;
-    int64_t started_wall_ms;
-    struct job_metrics now;
-};
+const double delay_bounds[DELAY_BUCKETS] = {0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800};
 
-struct metrics *metrics_new(int64_t started_wall_ms) {
+void delay_observe(struct delay_histogram *h, int64_t ms) {
+    int b = 0;
+    if (ms < 0)
+        ms = 0;
+    while (b < DELAY_BUCKETS && (double)ms > delay_bounds[b] * 1000)
+        b++;
+    h->counts[b]++;
+    h->sum_ms += (uint64_t)ms;
+}
+
+void partition_counters_add(struct partition_counters *to, const struct partition_counters *more) {
+    for (int c = 0; c < CLASS_COUNT; c++)
+        to->events[c] += more->events[c];
+    for (int r = 0; r < METRICS_REASONS_MAX; r++)
+        to->rejected[r] += more->rejected[r];
+    to->records += more->records;
+    to->key_mismatches += more->key_mismatches;
+    to->bytes_in += more->bytes_in;
+    to->bytes_out += more->bytes_out;
+    to->files_published += more->files_published;
+    to->events_published += more->events_published;
+    to->bytes_published += more->bytes_published;
+    to->checkpoints += more->checkpoints;
+    to->checkpoint_failures += more->checkpoint_failures;
+    for (int b = 0; b <= DELAY_BUCKETS; b++)
+        to->visibility.counts[b] += more->visibility.counts[b];
+    to->visibility.sum_ms += more->visibility.sum_ms;
+}
+
+const char *file_state_name(enum file_state s) {
+    static const char *const names[] = {"open", "sealed", "publishing"};
+    return names[s];
+}
+
+const char *job_state_name(enum job_state s) {
+    static const char *const names[] = {"CREATED",  "RUNNING",  "RESTARTING", "CANCELLING",
+                                        "CANCELED", "FINISHED", "FAILED"};
+    return names[s];
+}
+
+struct metrics *metrics_new(struct clock *clock) {
     struct metrics *m = xcalloc(1, sizeof *m);
     (void)pthread_mutex_init(&m->lock, NULL);
-    m->started_wall_ms = started_wall_ms;
+    m->clock = clock;
+    m->started_wall_ms = clock_wall(clock);
+    m->state = JOB_CREATED;
+    m->entered_ms[JOB_CREATED] = m->started_wall_ms;
+    atomic_init(&m->watched_until_ms, INT64_MIN);
     return m;
+}
+
+void job_metrics_free(struct job_metrics *copy) {
+    free(copy->partitions);
+    free(copy->files);
+    *copy = (struct job_metrics){0};
 }
 
 void metrics_free(struct metrics *m) {
     if (!m)
         return;
-    free(m->now.partitions);
+    job_metrics_free(&m->now);
     (void)pthread_mutex_destroy(&m->lock);
     free(m);
 }
 
+static void *copy_array(void *into, const void *from, size_t n, size_t size) {
+    void *copy = xrealloc(into, n * size);
+    if (n)
+        memcpy(copy, from, n * size);
+    return copy;
+}
+
+static void copy_to(struct job_metrics *to, const struct job_metrics *from) {
+    struct partition_metrics *partitions =
+        copy_array(to->partitions, from->partitions, from->n_partitions, sizeof *partitions);
+    struct open_file_metrics *files =
+        copy_array(to->files, from->files, from->n_files, sizeof *files);
+    *to = *from;
+    to->partitions = partitions;
+    to->files = files;
+}
+
 void metrics_publish(struct metrics *m, const struct job_metrics *now) {
-    size_t size = now->n_partitions * sizeof *now->partitions;
     (void)pthread_mutex_lock(&m->lock);
-    struct partition_metrics *copy = xrealloc(m->now.partitions, size);
-    if (size)
-        memcpy(copy, now->partitions, size);
-    m->now = *now;
-    m->now.partitions = copy;
+    copy_to(&m->now, now);
     (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_copy(struct metrics *m, struct job_metrics *out) {
+    *out = (struct job_metrics){0};
+    (void)pthread_mutex_lock(&m->lock);
+    copy_to(out, &m->now);
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_watch(struct metrics *m) {
+    atomic_store(&m->watched_until_ms, clock_monotonic(m->clock) + METRICS_WATCHED_FOR_MS);
+}
+
+bool metrics_watched(struct metrics *m) {
+    return clock_monotonic(m->clock) < atomic_load(&m->watched_until_ms);
 }
 
 bool metrics_healthy(struct metrics *m) {
@@ -46,137 +120,52 @@ bool metrics_healthy(struct metrics *m) {
     return running;
 }
 
+void metrics_set_state(struct metrics *m, enum job_state s) {
+    (void)pthread_mutex_lock(&m->lock);
+    if (m->state != s) {
+        m->state = s;
+        m->entered_ms[s] = clock_wall(m->clock);
+    }
+    (void)pthread_mutex_unlock(&m->lock);
+}
+
+enum job_state metrics_state(struct metrics *m, int64_t entered_ms[JOB_STATE_COUNT]) {
+    (void)pthread_mutex_lock(&m->lock);
+    enum job_state s = m->state;
+    if (entered_ms)
+        memcpy(entered_ms, m->entered_ms, sizeof m->entered_ms);
+    (void)pthread_mutex_unlock(&m->lock);
+    return s;
+}
+
+int64_t metrics_started_ms(const struct metrics *m) {
+    return m->started_wall_ms;
+}
+
+static void sum_offsets(const struct partition_metrics *p, struct job_sums *out) {
+    if (p->begin >= 0 && p->position > p->begin)
+        out->done += (uint64_t)(p->position - p->begin);
+    if (p->end < 0 || p->position < 0)
+        out->end_known = false;
+    else if (p->end > p->position)
+        out->todo += (uint64_t)(p->end - p->position);
+}
+
 void metrics_sum(const struct job_metrics *now, struct job_sums *out) {
-    *out = (struct job_sums){.watermark = TS_NONE};
+    *out = (struct job_sums){.watermark = TS_NONE, .end_known = now->n_partitions > 0};
     for (size_t i = 0; i < now->n_partitions; i++) {
         const struct partition_metrics *p = &now->partitions[i];
         for (int c = 0; c < CLASS_COUNT; c++)
-            out->records += p->events[c];
-        out->events += p->events[CLASS_EVENT];
-        out->late += p->events[CLASS_LATE];
-        out->rejected += p->events[CLASS_REJECTED];
+            out->records += p->count.events[c];
+        out->events += p->count.events[CLASS_EVENT];
+        out->late += p->count.events[CLASS_LATE];
+        out->rejected += p->count.events[CLASS_REJECTED];
         out->open_windows += p->open_windows;
-        out->files_published += p->files_published;
+        out->files_published += p->count.files_published;
         if (p->checkpoint_number > out->checkpoint_number)
             out->checkpoint_number = p->checkpoint_number;
         if (p->watermark != TS_NONE && (out->watermark == TS_NONE || p->watermark < out->watermark))
             out->watermark = p->watermark;
+        sum_offsets(p, out);
     }
-}
-
-static void head(struct buffer *b, const char *name, const char *type, const char *help) {
-    (void)buffer_printf(b, "# HELP tidemark_%s %s\n# TYPE tidemark_%s %s\n", name, help, name,
-                        type);
-}
-
-/* One gauge or counter a partition. offset is where the uint64_t or int64_t stands. */
-struct family {
-    const char *name, *type, *help;
-    size_t offset;
-    bool skip_negative;
-};
-
-#define FIELD(f) offsetof(struct partition_metrics, f)
-
-static const struct family families[] = {
-    {"key_mismatches_total", "counter",
-     "Records whose key differs from the event's key field: the topic is not keyed by user.",
-     FIELD(key_mismatches), false},
-    {"bytes_in_total", "counter", "Bytes of record values read from Kafka.", FIELD(bytes_in),
-     false},
-    {"bytes_out_total", "counter", "Bytes of lines written, before compression.", FIELD(bytes_out),
-     false},
-    {"position", "gauge", "Offset of the next record to read.", FIELD(position), true},
-    {"open_windows", "gauge", "Windows that still take events.", FIELD(open_windows), false},
-    {"open_files", "gauge", "Files that are not finished or not yet listed.", FIELD(open_files),
-     false},
-    {"files_published_total", "counter", "Files made visible.", FIELD(files_published), false},
-    {"events_published_total", "counter", "Lines in files made visible.", FIELD(events_published),
-     false},
-    {"bytes_published_total", "counter", "Bytes of files made visible.", FIELD(bytes_published),
-     false},
-    {"checkpoints_total", "counter", "Checkpoints made durable.", FIELD(checkpoints), false},
-    {"checkpoint_failures_total", "counter", "Checkpoints not durable within checkpoint.timeout.",
-     FIELD(checkpoint_failures), false},
-    {"checkpoint_number", "gauge", "Number of the newest durable checkpoint.",
-     FIELD(checkpoint_number), false},
-    {"checkpoint_size_bytes", "gauge", "Size of the newest durable checkpoint.",
-     FIELD(checkpoint_bytes), true},
-    {"replay_from", "gauge", "Smallest offset that Kafka must still hold.", FIELD(replay_from),
-     true},
-};
-
-static void render_families(struct buffer *b, const struct job_metrics *m) {
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
-        head(b, families[f].name, families[f].type, families[f].help);
-        for (size_t i = 0; i < m->n_partitions; i++) {
-            int64_t v;
-            memcpy(&v, (const char *)&m->partitions[i] + families[f].offset, sizeof v);
-            if (!families[f].skip_negative || v >= 0)
-                (void)buffer_printf(b, "tidemark_%s{partition=\"%" PRId32 "\"} %" PRIu64 "\n",
-                                    families[f].name, m->partitions[i].partition, (uint64_t)v);
-        }
-    }
-}
-
-static void render_classes(struct buffer *b, const struct job_metrics *m) {
-    head(b, "records_total", "counter", "Records read for the first time, by class.");
-    for (size_t i = 0; i < m->n_partitions; i++)
-        for (int c = 0; c < CLASS_COUNT; c++)
-            (void)buffer_printf(
-                b, "tidemark_records_total{partition=\"%" PRId32 "\",class=\"%s\"} %" PRIu64 "\n",
-                m->partitions[i].partition, event_class_name((enum event_class)c),
-                m->partitions[i].events[c]);
-    head(b, "rejected_total", "counter", "Records rejected, by reason (replays count again).");
-    for (size_t i = 0; i < m->n_partitions; i++)
-        for (size_t r = 1; r < m->n_reasons; r++)
-            (void)buffer_printf(
-                b, "tidemark_rejected_total{partition=\"%" PRId32 "\",reason=\"%s\"} %" PRIu64 "\n",
-                m->partitions[i].partition, m->reasons[r], m->partitions[i].rejected[r]);
-}
-
-static void render_seconds(struct buffer *b, const struct job_metrics *m, const char *name,
-                           const char *help, size_t offset, int64_t none) {
-    head(b, name, "gauge", help);
-    for (size_t i = 0; i < m->n_partitions; i++) {
-        int64_t v;
-        memcpy(&v, (const char *)&m->partitions[i] + offset, sizeof v);
-        if (v > none)
-            (void)buffer_printf(b, "tidemark_%s{partition=\"%" PRId32 "\"} %.3f\n", name,
-                                m->partitions[i].partition, (double)v / 1000);
-    }
-}
-
-static void render_job(struct buffer *b, const struct metrics *m) {
-    head(b, "up", "gauge", "1 while the job runs.");
-    (void)buffer_printf(b, "tidemark_up %d\n", m->now.running);
-    head(b, "build_info", "gauge", "The version, as a label.");
-    (void)buffer_printf(b, "tidemark_build_info{version=\"%s\"} 1\n", TIDEMARK_VERSION);
-    head(b, "start_time_seconds", "gauge", "When the process began, Unix time.");
-    (void)buffer_printf(b, "tidemark_start_time_seconds %.3f\n", (double)m->started_wall_ms / 1000);
-    head(b, "restarts_total", "counter",
-         "Restarts of the job, and of partitions after errors, within this process.");
-    (void)buffer_printf(b, "tidemark_restarts_total %" PRIu64 "\n", m->now.restarts);
-    head(b, "memory_used_bytes", "gauge", "Bytes held in event buffers.");
-    (void)buffer_printf(b, "tidemark_memory_used_bytes %" PRIu64 "\n", m->now.memory_used);
-    head(b, "memory_peak_bytes", "gauge", "Most bytes ever held in event buffers.");
-    (void)buffer_printf(b, "tidemark_memory_peak_bytes %" PRIu64 "\n", m->now.memory_peak);
-    head(b, "memory_limit_bytes", "gauge", "memory.limit.");
-    (void)buffer_printf(b, "tidemark_memory_limit_bytes %" PRIu64 "\n", m->now.memory_limit);
-}
-
-void metrics_render(struct metrics *m, struct buffer *out) {
-    (void)pthread_mutex_lock(&m->lock);
-    render_job(out, m);
-    render_classes(out, &m->now);
-    render_families(out, &m->now);
-    render_seconds(out, &m->now, "watermark_seconds", "The watermark, Unix time.", FIELD(watermark),
-                   TS_NONE);
-    render_seconds(out, &m->now, "checkpoint_age_seconds",
-                   "Time since the newest checkpoint became durable.", FIELD(checkpoint_age_ms),
-                   -1);
-    render_seconds(out, &m->now, "checkpoint_duration_seconds",
-                   "How long the newest checkpoint took to become durable.",
-                   FIELD(checkpoint_duration_ms), -1);
-    (void)pthread_mutex_unlock(&m->lock);
 }

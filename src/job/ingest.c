@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+_Static_assert((int)REJECT_COUNT <= (int)METRICS_REASONS_MAX, "a counter for each reason");
+
 static int fail(struct ingest *in) {
     in->state = INGEST_FAILED;
     return -1;
@@ -13,7 +15,7 @@ static void write_event(struct ingest *in, const struct event *ev, const struct 
     char *line = file_reserve(at->file, ev->line_max);
     size_t len = event_write_line(in->parser, at->window_start, at->window_end, line);
     file_appended(at->file, len, offset, at->max_ts_before);
-    in->stats.bytes_out += len;
+    in->count->bytes_out += len;
 }
 
 static int write_rejected(struct ingest *in, const struct record *r, const struct event *ev,
@@ -30,7 +32,7 @@ static int write_rejected(struct ingest *in, const struct record *r, const struc
     char *line = file_reserve(at->file, in->line->len);
     memcpy(line, in->line->data, in->line->len);
     file_appended(at->file, in->line->len, r->offset, at->max_ts_before);
-    in->stats.bytes_out += in->line->len;
+    in->count->bytes_out += in->line->len;
     return 0;
 }
 
@@ -54,14 +56,17 @@ static int on_record(void *ctx, const struct record *r) {
     struct placement at;
     if (partition_place(p, r->offset, kind, ev.timestamp, &at, &in->error) != 0)
         return fail(in);
-    in->stats.records++;
-    in->stats.bytes_in += r->value_len;
-    in->stats.key_mismatches += ev.key_mismatch;
+    in->count->records++;
+    in->count->bytes_in += r->value_len;
+    in->count->key_mismatches += ev.key_mismatch;
     if (kind == RECORD_REJECTED) {
-        in->stats.rejected[ev.reason]++;
+        in->count->rejected[ev.reason]++;
+        sampler_rejected(&in->sampler, p, r, &ev);
         if (at.file && write_rejected(in, r, &ev, &at) != 0)
             return -1;
     } else if (at.file) {
+        if (at.class == CLASS_LATE)
+            sampler_late(&in->sampler, p, r, &ev, &at);
         write_event(in, &ev, &at, r->offset);
     }
     if (partition_advance(p, r->offset, &in->error) != 0)
@@ -71,6 +76,7 @@ static int on_record(void *ctx, const struct record *r) {
 
 static void on_last(void *ctx, const struct record *r) {
     struct ingest *in = ctx;
+    in->record_ts = r->timestamp == RECORD_NO_TIMESTAMP ? TS_NONE : r->timestamp;
     partition_last_record(in->partition, r->offset, record_crc32c(r));
 }
 

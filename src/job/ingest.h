@@ -4,14 +4,10 @@
 #define TIDEMARK_JOB_INGEST_H
 
 #include "event/event.h"
+#include "control/metrics.h"
+#include "job/sampler.h"
 #include "kafka/source.h"
 #include "window/partition.h"
-
-/* Counted since the process began. */
-struct ingest_stats {
-    uint64_t records, bytes_in, bytes_out, key_mismatches;
-    uint64_t rejected[REJECT_COUNT];
-};
 
 enum ingest_end {
     INGEST_GOING_ON,
@@ -29,7 +25,9 @@ struct ingest {
     enum ingest_end state;
     struct error error;
     int64_t error_offset;
-    struct ingest_stats stats;
+    int64_t record_ts;                /* Kafka's timestamp of the record read last, or TS_NONE */
+    struct partition_counters *count; /* the ledger's: records, bytes, mismatches, reasons */
+    struct sampler sampler;
 };
 
 /* A sink whose calls go to this ingest. */

@@ -58,6 +58,27 @@ static int open_source(struct run *r, const struct job_config *cfg, struct error
     return 0;
 }
 
+/* What lasts longer than one try. */
+struct job_past {
+    struct restart restart;
+    struct bounds bounds;
+    struct ledger ledger;
+};
+
+static void keep_store(const struct store *s, struct store_counters *to) {
+    struct store_counters c;
+    if (!s)
+        return;
+    store_counters_read(s, &c);
+    c.under_way = 0;
+    store_counters_add(to, &c);
+}
+
+static void keep_counts(const struct run *r, struct ledger *l) {
+    keep_store(r->output, &l->output);
+    keep_store(r->checkpoints, &l->checkpoints);
+}
+
 /* The source goes last: the stores' threads may wake it until they are joined. */
 static void close_run(struct run *r) {
     store_free(r->output);
@@ -68,8 +89,8 @@ static void close_run(struct run *r) {
     *r = (struct run){0};
 }
 
-static enum worker_end run_once(const struct job_config *cfg, struct restart *restart,
-                                struct bounds *bounds, bool *ran, struct error *e) {
+static enum worker_end run_once(const struct job_config *cfg, struct job_past *past, bool *ran,
+                                struct error *e) {
     char host[HOST_MAX] = "unknown";
     (void)gethostname(host, sizeof host - 1);
     struct run r = {0};
@@ -86,16 +107,20 @@ static enum worker_end run_once(const struct job_config *cfg, struct restart *re
                                                       .lost = cfg->lost,
                                                       .host = host,
                                                       .pid = getpid(),
-                                                      .restart = restart,
-                                                      .bounds = bounds,
+                                                      .restart = &past->restart,
+                                                      .bounds = &past->bounds,
+                                                      .ledger = &past->ledger,
                                                       .command = cfg->command,
                                                       .metrics = cfg->metrics,
+                                                      .journal = cfg->journal,
+                                                      .requests = cfg->requests,
                                                       .consumed = cfg->consumed,
                                                       .progress = cfg->progress,
                                                       .progress_ctx = cfg->progress_ctx});
         if (open_source(&r, cfg, e) == 0)
             end = worker_run(r.worker, ran, e);
     }
+    keep_counts(&r, &past->ledger);
     close_run(&r);
     return end;
 }
@@ -112,31 +137,46 @@ static bool restartable(const struct error *e) {
     return e->retriable;
 }
 
+static void set_state(const struct job_config *cfg, enum job_state state) {
+    if (cfg->metrics)
+        metrics_set_state(cfg->metrics, state);
+}
+
+/* True where the job failed and is to be tried again, after the delay. */
+static bool try_again(const struct job_config *cfg, struct restart *restart, bool ran,
+                      struct error *e) {
+    if (!ran || !restartable(e) || atomic_load(cfg->command) != JOB_RUN)
+        return false; /* what fails before it has ever run is told at once */
+    if (!restart_allow(restart, clock_monotonic(clock_system()))) {
+        (void)error_wrap(e, "no restart attempts left (restart.attempts within an hour)");
+        return false;
+    }
+    log_warn("job_restarting",
+             "%s; restarting in %" PRId64 " s (restart %" PRIu64 ", %" PRId64
+             " are allowed within an hour)",
+             e->text, cfg->settings->restart.delay / 1000, restart->count,
+             cfg->settings->restart.attempts);
+    journal_add_error(cfg->journal, -1, "job_restarting", e->text);
+    set_state(cfg, JOB_RESTARTING);
+    return true;
+}
+
 enum worker_end job_run(const struct job_config *cfg, struct error *e) {
-    struct restart restart = {.attempts = cfg->settings->restart.attempts};
-    struct bounds bounds = {0};
+    struct job_past past = {.restart.attempts = cfg->settings->restart.attempts};
     enum worker_end end;
     bool ran = false;
     for (;;) {
-        end = run_once(cfg, &restart, &bounds, &ran, e);
-        if (end != WORKER_FAILED)
+        end = run_once(cfg, &past, &ran, e);
+        if (end != WORKER_FAILED || !try_again(cfg, &past.restart, ran, e))
             break;
-        if (!ran || !restartable(e) || atomic_load(cfg->command) != JOB_RUN)
-            break; /* what fails before it has ever run is told at once */
-        if (!restart_allow(&restart, clock_monotonic(clock_system()))) {
-            (void)error_wrap(e, "no restart attempts left (restart.attempts within an hour)");
-            break;
-        }
-        log_warn("job_restarting",
-                 "%s; restarting in %" PRId64 " s (restart %" PRIu64 ", %" PRId64
-                 " are allowed within an hour)",
-                 e->text, cfg->settings->restart.delay / 1000, restart.count,
-                 cfg->settings->restart.attempts);
         if (!wait_for(cfg->settings->restart.delay, cfg->command)) {
             end = WORKER_STOPPED;
             break;
         }
     }
-    free(bounds.end);
+    if (end == WORKER_FAILED)
+        journal_add_error(cfg->journal, -1, "job_failed", e->text);
+    free(past.bounds.end);
+    ledger_free(&past.ledger);
     return end;
 }

@@ -8,8 +8,10 @@ struct job_config {
     const struct settings *settings;
     bool bounded, accept_changes, allow_data_loss, embedded;
     enum lost_policy lost;
-    _Atomic int *command;       /* enum job_command */
-    struct metrics *metrics;    /* may be NULL */
+    _Atomic int *command;    /* enum job_command */
+    struct metrics *metrics; /* may be NULL, as the next two */
+    struct journal *journal;
+    struct requests *requests;
     _Atomic uint64_t *consumed; /* may be NULL */
     void (*progress)(void *ctx, const struct job_metrics *now);
     void *progress_ctx;

@@ -21,6 +21,8 @@ struct task *task_new(struct worker *w, int32_t id) {
     t->worker = w;
     t->id = id;
     t->log_end = -1;
+    t->count = ledger_partition(w->cfg.ledger, id);
+    t->ingest.record_ts = TS_NONE;
     t->chain_prefix = xasprintf("%s/%s/p%05" PRId32 "/", s->name, s->kafka.topic, id);
     t->manifest_prefix = xasprintf("_manifests/%s", t->chain_prefix);
     t->identity = (struct identity){.cluster = xstrdup(w->cluster),
@@ -39,22 +41,12 @@ void task_free(struct task *t) {
     free(t);
 }
 
-static void add_past(struct task *t) {
-    const struct partition_stats *s = &t->partition->stats;
-    for (int c = 0; c < CLASS_COUNT; c++)
-        t->past.events[c] += s->events[c];
-    t->past.files_published += s->files_published;
-    t->past.events_published += s->events_published;
-    t->past.bytes_published += s->bytes_published;
-    t->past.checkpoints += s->checkpoints;
-    t->past.checkpoint_failures += s->checkpoint_failures;
-}
-
 void task_drop(struct task *t) {
     struct worker *w = t->worker;
     if (!t->partition)
         return;
-    add_past(t);
+    report_add_stats(t->count, &t->partition->stats);
+    t->savepoint_wanted |= partition_savepoint_pending(t->partition);
     t->partition->status = PARTITION_LOST; /* answers that still come change nothing */
     if (partition_idle(t->partition)) {
         partition_free(t->partition);
@@ -99,7 +91,8 @@ static struct partition *make_partition(struct task *t) {
                                  .clock = w->cfg.clock,
                                  .random = w->cfg.random,
                                  .manifest_prefix = t->manifest_prefix,
-                                 .lost = w->cfg.lost};
+                                 .lost = w->cfg.lost,
+                                 .observer = report_observer(t)};
     set_rules(w->cfg.settings, &c);
     uint64_t shared =
         (uint64_t)w->cfg.settings->checkpoint.max_replay / (w->n_tasks ? w->n_tasks : 1);
@@ -139,14 +132,15 @@ static void claim(struct task *t) {
     t->partition = make_partition(t);
     t->state = TASK_CLAIMING;
     t->committed_number = 0;
-    struct ingest_stats stats = t->ingest.stats;
     const struct bounds *b = w->cfg.bounds;
     t->ingest = (struct ingest){.partition = t->partition,
                                 .parser = w->parser,
                                 .line = &w->line,
                                 .topic = w->cfg.settings->kafka.topic,
                                 .end_offset = w->cfg.bounded ? b->end[t->id] : INT64_MAX,
-                                .stats = stats};
+                                .record_ts = t->ingest.record_ts,
+                                .count = t->count,
+                                .sampler = {.journal = w->cfg.journal}};
     partition_claim(t->partition, start, w->now_ms);
 }
 
@@ -177,6 +171,7 @@ static void on_lost(struct task *t) {
              "%s (loss %d in a row, %d fail the job); letting go, and claiming again in %" PRId64
              " ms if Kafka still assigns it to this process",
              t->partition->error.text, t->losses, LOSSES_MAX, delay);
+    task_note(t, "partition_lost", t->partition->error.text);
     wait_before_claim(t, delay);
 }
 
@@ -195,6 +190,7 @@ static void reclaim(struct task *t, int64_t offset, const struct error *why) {
         log_warn("partition_reclaim",
                  "partition %" PRId32 ": %s; claiming it again and reading again", t->id,
                  why->text);
+        task_note(t, "partition_reclaim", why->text);
         wait_before_claim(t, 0);
     }
 }
@@ -215,7 +211,24 @@ static void check_claimed(struct task *t) {
              "partition %" PRId32 ": claim %" PRIu64 "; reading from offset %" PRId64
              " (next %" PRId64 ", %zu gaps, %zu commits to finish)",
              t->id, k->number, partition_position(t->partition), k->next, k->n_gaps, k->n_commits);
+    ledger_begin(t->worker->cfg.ledger, t->id, partition_position(t->partition));
     t->worker->assignment_due = true;
+}
+
+void task_note(const struct task *t, const char *kind, const char *text) {
+    journal_add_error(t->worker->cfg.journal, t->id, kind, text);
+}
+
+void task_savepoint(struct task *t) {
+    t->savepoint_wanted = true;
+}
+
+/* A claim of its own begins anew: what is asked for is asked of the partition object that is there. */
+static void pass_savepoint_on(struct task *t) {
+    if (!t->savepoint_wanted || t->partition->status != PARTITION_RUNNING)
+        return;
+    t->savepoint_wanted = false;
+    partition_savepoint(t->partition);
 }
 
 void task_end(struct task *t, enum partition_stop how) {
@@ -282,6 +295,7 @@ void task_tick(struct task *t) {
         claim(t);
     if (!t->partition)
         return;
+    pass_savepoint_on(t);
     partition_tick(t->partition, w->now_ms);
     follow_partition(t);
 }
@@ -311,66 +325,4 @@ void task_run(struct task *t) {
         worker_fail(w, &t->ingest.error);
         break;
     }
-}
-
-static const char *state_name(enum task_state s) {
-    static const char *const names[] = {"waiting", "claiming", "claimed",
-                                        "running", "ending",   "ended"};
-    return names[s];
-}
-
-static void live_metrics(const struct task *t, struct partition_metrics *m) {
-    const struct partition *p = t->partition;
-    const struct partition_stats *s = &p->stats;
-    for (int c = 0; c < CLASS_COUNT; c++)
-        m->events[c] += s->events[c];
-    m->files_published += s->files_published;
-    m->events_published += s->events_published;
-    m->bytes_published += s->bytes_published;
-    m->checkpoints += s->checkpoints;
-    m->checkpoint_failures += s->checkpoint_failures;
-    m->position = p->position;
-    m->max_ts = p->max_ts;
-    m->watermark = partition_watermark(p);
-    m->replaying = partition_replaying(p);
-    m->open_windows = p->n_windows;
-    m->open_files = p->n_files;
-    memcpy(m->read, p->read, sizeof m->read);
-    memcpy(m->listed, p->listed, sizeof m->listed);
-    const struct checkpoint *k = chain_newest(p->chain);
-    if (!k)
-        return;
-    m->checkpoint_number = k->number;
-    m->checkpoint_bytes = (int64_t)chain_newest_bytes(p->chain);
-    m->replay_from = k->replay_from;
-    if (s->checkpoints > 0) {
-        m->checkpoint_age_ms = t->worker->now_ms - s->checkpoint_at_ms;
-        m->checkpoint_duration_ms = s->checkpoint_duration_ms;
-    }
-}
-
-void task_metrics(const struct task *t, struct partition_metrics *m) {
-    *m = (struct partition_metrics){.partition = t->id,
-                                    .state = state_name(t->state),
-                                    .position = -1,
-                                    .end = t->log_end,
-                                    .max_ts = TS_NONE,
-                                    .watermark = TS_NONE,
-                                    .replay_from = -1,
-                                    .checkpoint_bytes = -1,
-                                    .checkpoint_age_ms = -1,
-                                    .checkpoint_duration_ms = -1,
-                                    .files_published = t->past.files_published,
-                                    .events_published = t->past.events_published,
-                                    .bytes_published = t->past.bytes_published,
-                                    .checkpoints = t->past.checkpoints,
-                                    .checkpoint_failures = t->past.checkpoint_failures,
-                                    .key_mismatches = t->ingest.stats.key_mismatches,
-                                    .bytes_in = t->ingest.stats.bytes_in,
-                                    .bytes_out = t->ingest.stats.bytes_out};
-    memcpy(m->events, t->past.events, sizeof m->events);
-    for (int r = 0; r < REJECT_COUNT && r < METRICS_REASONS_MAX; r++)
-        m->rejected[r] = t->ingest.stats.rejected[r];
-    if (t->partition)
-        live_metrics(t, m);
 }

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +22,7 @@ struct worker *worker_new(const struct worker_config *cfg) {
     struct worker *w = xcalloc(1, sizeof *w);
     const struct settings *s = cfg->settings;
     w->cfg = *cfg;
+    w->savepoints = cfg->ledger->savepoints;
     buffer_init(&w->line, REJECTED_LINE_MAX);
     struct kafka_config kafka;
     settings_kafka_config(s, &kafka);
@@ -48,6 +48,7 @@ void worker_free(struct worker *w) {
     free(w->tasks);
     free(w->dying);
     free(w->metrics.partitions);
+    free(w->metrics.files);
     start_offsets_free(&w->start);
     event_parser_free(w->parser);
     if (w->compressor)
@@ -274,70 +275,19 @@ static void keep_within_budget(struct worker *w) {
     }
 }
 
-/* ---- What the outside is told ---- */
-
-static const char *reasons[REJECT_COUNT];
-
-static void name_reasons(void) {
-    for (int r = 0; r < REJECT_COUNT; r++)
-        reasons[r] = reject_reason_name((enum reject_reason)r);
-}
-
-/* The HTTP thread reads them too, so they are written once. */
-static const char *const *reason_names(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, name_reasons);
-    return reasons;
-}
-
-static void warn_of_mismatches(struct worker *w) {
-    for (size_t i = 0; i < w->n_tasks && !w->warned; i++) {
-        const struct partition_metrics *m = &w->metrics.partitions[i];
-        if (m->key_mismatches == 0)
-            continue;
-        w->warned = true;
-        log_warn("key_mismatch",
-                 "partition %" PRId32 " of topic %s holds records whose key differs from the "
-                 "event's %s: the topic is not keyed by it, so events of one key may stand in "
-                 "several partitions' files (said once; tidemark_key_mismatches_total counts)",
-                 m->partition, w->cfg.settings->kafka.topic, w->cfg.settings->event.key_field);
-    }
-}
-
-static void publish(struct worker *w) {
-    struct job_metrics *m = &w->metrics;
-    w->published_ms = w->now_ms;
-    array_reserve(&m->partitions, &w->cap_metrics, w->n_tasks, sizeof *m->partitions);
-    m->n_partitions = w->n_tasks;
-    uint64_t consumed = 0;
-    for (size_t i = 0; i < w->n_tasks; i++) {
-        task_metrics(w->tasks[i], &m->partitions[i]);
-        if (m->partitions[i].position > 0)
-            consumed += (uint64_t)m->partitions[i].position;
-    }
-    warn_of_mismatches(w);
-    m->running = !w->failed;
-    m->restarts = w->cfg.restart->count;
-    m->memory_used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
-    m->memory_peak = atomic_load_explicit(&w->budget.peak, memory_order_relaxed);
-    m->memory_limit = w->cfg.settings->memory.limit;
-    m->reasons = reason_names();
-    m->n_reasons = REJECT_COUNT;
-    if (w->cfg.consumed)
-        atomic_store_explicit(w->cfg.consumed, consumed, memory_order_relaxed);
-    if (w->cfg.metrics)
-        metrics_publish(w->cfg.metrics, m);
-    if (w->cfg.progress)
-        w->cfg.progress(w->cfg.progress_ctx, m);
-}
-
 /* ---- The loop ---- */
+
+static void set_state(const struct worker *w, enum job_state state) {
+    if (w->cfg.metrics)
+        metrics_set_state(w->cfg.metrics, state);
+}
 
 static void obey(struct worker *w) {
     enum job_command command = (enum job_command)atomic_load(w->cfg.command);
     if (command > w->command) { /* a stop also cuts a drain short */
         w->command = command;
         w->stop_since_ms = w->now_ms;
+        set_state(w, JOB_CANCELLING);
         log_info("stopping", "%s",
                  command == JOB_DRAIN ? "publishing all open files, then a last checkpoint"
                                       : "a last checkpoint; open files stay open");
@@ -375,29 +325,37 @@ static void loop(struct worker *w, bool *ran) {
         if (clock_monotonic(w->cfg.clock) - w->ticked_ms >= TICK_MS)
             tick(w);
         obey(w);
+        worker_savepoints(w);
         if (w->now_ms - w->published_ms >= PUBLISH_MS)
-            publish(w);
+            worker_publish(w);
         if (finished(w))
             break;
-        if (w->assignment_due && !w->failed)
-            *ran |= renew_assignment(w);
+        if (w->assignment_due && !w->failed && renew_assignment(w)) {
+            *ran = true;
+            if (w->command == JOB_RUN)
+                set_state(w, JOB_RUNNING);
+        }
         uint64_t before = w->fetched;
         fetch_all(w);
         keep_within_budget(w);
         int wait = w->fetched == before ? IDLE_POLL_MS : 0;
+        worker_spent(w, SPENT_BUSY);
         if (!w->failed && w->source->ops->poll(w->source, wait, &e) != 0)
             worker_fail(w, &e);
+        worker_spent(w, wait == 0                         ? SPENT_BUSY
+                        : w->suspended && anyone_reads(w) ? SPENT_BACKPRESSURED
+                                                          : SPENT_IDLE);
     }
 }
 
 enum worker_end worker_run(struct worker *w, bool *ran, struct error *e) {
-    w->now_ms = clock_monotonic(w->cfg.clock);
+    w->now_ms = w->spent_ms = clock_monotonic(w->cfg.clock);
     struct error first;
     if (!w->failed && (worker_identify(w, &first) != 0 || worker_find_start(w, &first) != 0 ||
                        worker_find_bounds(w, &first) != 0))
         worker_fail(w, &first);
     loop(w, ran);
-    publish(w);
+    worker_publish(w);
     if (w->failed) {
         *e = w->error;
         return WORKER_FAILED;

@@ -2,8 +2,9 @@
  * partitions, moves them through claim, run and end, and keeps within memory.limit. The world comes
  * in as vtables (source, stores, clock, random), so that a test or a simulation can be its world.
  *
- *   worker.c      the loop: poll, fetch, tick; memory; what tells the outside
+ *   worker.c      the loop: poll, fetch, tick; memory
  *   task.c        one assigned partition from claim to end
+ *   report.c      what the outside is told, and what it asks
  *   beginning.c   identity, start offsets, bounds of a bounded run (rules 2, 4 and 12)
  */
 #ifndef TIDEMARK_JOB_WORKER_H
@@ -14,8 +15,11 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "checkpoint/start.h"
+#include "control/journal.h"
 #include "control/metrics.h"
+#include "control/requests.h"
 #include "job/ingest.h"
+#include "job/ledger.h"
 #include "job/restart.h"
 #include "job/settings.h"
 #include "kafka/source.h"
@@ -31,10 +35,13 @@ struct worker_config {
     enum lost_policy lost;
     const char *host;
     int64_t pid;
-    struct restart *restart;    /* the job's: outlives the worker */
-    struct bounds *bounds;      /* of a bounded run; the job's, filled by the first worker */
-    _Atomic int *command;       /* enum job_command, set by signals and HTTP */
-    struct metrics *metrics;    /* may be NULL */
+    struct restart *restart; /* the job's: outlives the worker */
+    struct bounds *bounds;   /* of a bounded run; the job's, filled by the first worker */
+    _Atomic int *command;    /* enum job_command, set by signals and HTTP */
+    struct ledger *ledger;   /* the job's: outlives the worker */
+    struct metrics *metrics; /* may be NULL, as the next two */
+    struct journal *journal;
+    struct requests *requests;
     _Atomic uint64_t *consumed; /* sum of positions, for the demo's generator; may be NULL */
     void (*progress)(void *ctx,
                      const struct job_metrics *now); /* some times a second; may be NULL */

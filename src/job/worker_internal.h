@@ -2,6 +2,7 @@
 #ifndef TIDEMARK_JOB_WORKER_INTERNAL_H
 #define TIDEMARK_JOB_WORKER_INTERNAL_H
 
+#include "job/rates.h"
 #include "job/worker.h"
 
 enum task_state {
@@ -21,10 +22,11 @@ struct task {
     struct partition *partition; /* NULL while WAITING */
     struct ingest ingest;
     int64_t due_ms, claimed_ms;
-    int32_t losses;              /* in a row (rule 1) */
-    uint64_t committed_number;   /* of the checkpoint whose next the group knows */
-    int64_t log_end;             /* last known, or -1 */
-    struct partition_stats past; /* of partition objects before this one */
+    int32_t losses;                   /* in a row (rule 1) */
+    uint64_t committed_number;        /* of the checkpoint whose next the group knows */
+    int64_t log_end;                  /* last known, or -1 */
+    bool savepoint_wanted;            /* and not durable yet */
+    struct partition_counters *count; /* the ledger's; the partition object's own come on top */
     char *chain_prefix, *manifest_prefix;
     struct identity identity;
 };
@@ -51,7 +53,10 @@ struct worker {
     uint64_t fetched; /* events ever taken from the source */
     int64_t now_ms, ticked_ms, published_ms, stop_since_ms;
     struct job_metrics metrics;
-    size_t cap_metrics;
+    size_t cap_metrics, cap_files;
+    struct rates rates;
+    int64_t spent_ms;    /* up to where its time is accounted for, monotonic */
+    uint64_t savepoints; /* how many of those asked for are begun */
 };
 
 /* Whatever Kafka is the cause of may pass, so it is retriable. */
@@ -76,6 +81,20 @@ void task_drop(struct task *t);
 void task_tick(struct task *t);
 void task_run(struct task *t);
 void task_end(struct task *t, enum partition_stop how);
+/* Something went wrong with this partition: into the journal. */
+void task_note(const struct task *t, const char *kind, const char *text);
+/* Begins a checkpoint of this partition now, or as soon as it has one to put. */
+void task_savepoint(struct task *t);
+
+/* report.c: what the outside is told, and what it asks. */
 void task_metrics(const struct task *t, struct partition_metrics *m);
+void worker_publish(struct worker *w);
+/* Adds the counts of a partition object that goes to its ledger. */
+void report_add_stats(struct partition_counters *to, const struct partition_stats *s);
+struct partition_observer report_observer(struct task *t);
+void worker_savepoints(struct worker *w);
+enum spent { SPENT_BUSY, SPENT_BACKPRESSURED, SPENT_IDLE };
+/* The time since the last call went by so. */
+void worker_spent(struct worker *w, enum spent how);
 
 #endif

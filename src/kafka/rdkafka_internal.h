@@ -128,6 +128,7 @@ int rdkafka_cluster_id(struct source *base, int timeout_ms, char *dst, size_t ca
 int rdkafka_partition_count(struct source *base, int timeout_ms, int32_t *count, struct error *e);
 int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64_t *start,
                    int64_t *end, struct error *e);
+int64_t rdkafka_end(struct source *base, int32_t partition);
 int rdkafka_offset_for_time(struct source *base, int32_t partition, int64_t time_ms, int timeout_ms,
                             int64_t *offset, struct error *e);
 int rdkafka_check_topic(struct source *base, int timeout_ms, struct error *e);

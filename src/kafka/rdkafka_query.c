@@ -61,6 +61,16 @@ int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64
     return 0;
 }
 
+/* The high watermark of the newest fetch's answer. */
+int64_t rdkafka_end(struct source *base, int32_t partition) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    int64_t low, high;
+    if (rd_kafka_get_watermark_offsets(s->client->rk, s->cfg->topic, partition, &low, &high) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return -1;
+    return high >= 0 ? high : -1;
+}
+
 int rdkafka_offset_for_time(struct source *base, int32_t partition, int64_t time_ms, int timeout_ms,
                             int64_t *offset, struct error *e) {
     struct kafka_client *c = rdkafka_of(base)->client;

@@ -181,6 +181,7 @@ static const struct source_ops ops = {
     .wake = source_wake,
     .cluster_id = rdkafka_cluster_id,
     .partition_count = rdkafka_partition_count,
+    .end = rdkafka_end,
     .bounds = rdkafka_bounds,
     .offset_for_time = rdkafka_offset_for_time,
     .peek = rdkafka_peek,

@@ -76,6 +76,10 @@ struct source_ops {
      * permitted or not supported (warns in the log). */
     int (*check_topic)(struct source *s, int timeout_ms, struct error *e);
 
+    /* One past the newest record that the client has heard of, without asking anybody; -1: not heard
+     * of any yet. Transactions that are still open may lie before it. */
+    int64_t (*end)(struct source *s, int32_t partition);
+
     /* Replaces the whole assignment; fetching begins at these offsets. n = 0 gives all up. */
     int (*assign)(struct source *s, const struct source_position *positions, size_t n,
                   struct error *e);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "store/stats.h"
 
 enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 10000, WARN_EVERY_MS = 10000, WARN_FROM_ATTEMPT = 3 };
 
@@ -17,15 +18,12 @@ struct retry {
     size_t delivered; /* since the current poll() began */
     int64_t warn_next_ms;
     uint64_t suppressed;
-    struct store_stats stats;
+    int64_t busy_since_ms; /* while requests are under way in the store below */
+    struct store_counters counters;
 };
 
 static bool is_harmless(enum store_kind kind) {
     return kind != STORE_PUT_IF_ABSENT && kind != STORE_UPLOAD_COMPLETE;
-}
-
-static void count(_Atomic uint64_t *counter, uint64_t n) {
-    (void)atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
 static void enlist(struct retry *r, struct store_op *op) {
@@ -55,7 +53,8 @@ static void attempt(struct retry *r, struct store_op *op) {
     op->retry.sent_ms = clock_monotonic(r->clock);
     op->done = answered;
     op->ctx = r;
-    count(&r->stats.requests[op->kind], 1);
+    if (r->counters.under_way++ == 0)
+        r->busy_since_ms = op->retry.sent_ms;
     store_submit(r->inner, op);
 }
 
@@ -97,7 +96,7 @@ static bool wait_for_retry(struct retry *r, struct store_op *op, int64_t now) {
     if (op->retry_ms > 0 && now + delay - op->retry.first_ms > op->retry_ms)
         return false;
     log_retry(r, op, now, delay);
-    count(&r->stats.retries[op->kind], 1);
+    r->counters.retries[op->kind]++;
     store_op_clear(op);
     op->retry.due_ms = now + delay;
     r->n_waiting++;
@@ -117,13 +116,24 @@ static void deliver(struct retry *r, struct store_op *op, int64_t now) {
     op->done(op);
 }
 
+static void count_answer(struct retry *r, const struct store_op *op, int64_t now) {
+    struct store_counters *c = &r->counters;
+    store_counters_answered(c, op->kind, op->error.code, now - op->retry.sent_ms);
+    if (--c->under_way == 0)
+        c->busy_ms += (uint64_t)(now - r->busy_since_ms);
+    if (op->error.code != ERR_NONE)
+        return;
+    if (op->kind == STORE_UPLOAD_PART)
+        c->bytes_out += op->bytes;
+    else if (op->kind == STORE_PUT_IF_ABSENT)
+        c->bytes_out += op->body_len;
+    c->bytes_in += op->answer.len;
+}
+
 static void answered(struct store_op *op) {
     struct retry *r = op->ctx;
     int64_t now = clock_monotonic(r->clock);
-    count(&r->stats.total_ms[op->kind], (uint64_t)(now - op->retry.sent_ms));
-    enum error_code code = op->error.code;
-    if (code != ERR_NONE && code != ERR_NOT_FOUND && code != ERR_EXISTS)
-        count(&r->stats.errors[op->kind], 1);
+    count_answer(r, op, now);
     if (!wait_for_retry(r, op, now))
         deliver(r, op, now);
 }
@@ -198,6 +208,12 @@ struct store *store_retry_new(struct store *inner, struct clock *clock, struct r
     return &r->store;
 }
 
-const struct store_stats *store_stats(const struct store *s) {
-    return s->ops == &retry_ops ? &((const struct retry *)s)->stats : NULL;
+void store_counters_read(const struct store *s, struct store_counters *out) {
+    *out = (struct store_counters){0};
+    if (s->ops != &retry_ops)
+        return;
+    const struct retry *r = (const struct retry *)s;
+    *out = r->counters;
+    if (out->under_way > 0)
+        out->busy_ms += (uint64_t)(clock_monotonic(r->clock) - r->busy_since_ms);
 }

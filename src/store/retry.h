@@ -5,12 +5,9 @@
  *
  * Repeats are sent by poll(), which waits no longer than until the next is due; nothing wakes the
  * owner for them, so an owner that sleeps elsewhere polls every 100 ms or so while it has requests
- * under way. done and ctx of an op are the store's while it is under way. */
+ * under way. done and ctx of an op are the store's while it is under way. What it does is counted: stats.h. */
 #ifndef TIDEMARK_STORE_RETRY_H
 #define TIDEMARK_STORE_RETRY_H
-
-#include <stdatomic.h>
-#include <stdint.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -18,16 +15,5 @@
 
 /* Takes inner; copies its traits. */
 struct store *store_retry_new(struct store *inner, struct clock *clock, struct random *random);
-
-/* Counters by kind, for metrics: each may be read by any thread while the store works. */
-struct store_stats {
-    _Atomic uint64_t requests[STORE_KIND_COUNT]; /* attempts, repeated ones too */
-    _Atomic uint64_t errors[STORE_KIND_COUNT]; /* attempts that failed, but for NOT_FOUND, EXISTS */
-    _Atomic uint64_t retries[STORE_KIND_COUNT];  /* attempts that repeat one */
-    _Atomic uint64_t total_ms[STORE_KIND_COUNT]; /* time of all attempts together */
-};
-
-/* Those of a store that store_retry_new() gave; NULL for others. Valid until store_free(). */
-const struct store_stats *store_stats(const struct store *s);
 
 #endif

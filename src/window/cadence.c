@@ -38,6 +38,9 @@ static void checkpoint_durable(struct partition *p) {
     p->stats.checkpoint_at_ms = now;
     p->durable_ms = now;
     p->failures = 0;
+    if (p->cfg.observer.checkpoint)
+        p->cfg.observer.checkpoint(p->cfg.observer.ctx, k, &p->stats, p->putting_savepoint);
+    p->putting_savepoint = false;
     if (p->final_put && p->rebuild) {
         p->status = PARTITION_RECLAIM;
         return;
@@ -77,6 +80,8 @@ static void count_failures(struct partition *p) {
              " s (failure %d in a row, %d are tolerated); is %s reachable?",
              p->cfg.id, pending / 1000, failures, p->cfg.tolerable_failures,
              p->cfg.chain.store->path);
+    if (p->cfg.observer.checkpoint_failed)
+        p->cfg.observer.checkpoint_failed(p->cfg.observer.ctx, pending);
     if (failures <= p->cfg.tolerable_failures)
         return;
     struct error e;
@@ -119,6 +124,7 @@ static void put_checkpoint(struct partition *p) {
         commits_rebuild(p->commits, &k);
         p->final_put = true;
     }
+    p->putting_savepoint = p->savepoint;
     p->barrier = p->savepoint = false;
     p->put_changes = p->changes;
     p->started_ms = p->now_ms;
@@ -217,4 +223,8 @@ void partition_stop(struct partition *p, enum partition_stop how) {
 
 void partition_savepoint(struct partition *p) {
     p->savepoint = true;
+}
+
+bool partition_savepoint_pending(const struct partition *p) {
+    return p->savepoint || p->putting_savepoint;
 }

@@ -49,6 +49,9 @@ static void on_published(void *ctx, const struct file_entry *f) {
     p->stats.files_published++;
     p->stats.events_published += f->count.events;
     p->stats.bytes_published += f->bytes;
+    int64_t visibility = f->closed_ms ? clock_monotonic(p->cfg.clock) - f->closed_ms : -1;
+    if (p->cfg.observer.published)
+        p->cfg.observer.published(p->cfg.observer.ctx, f, visibility);
     log_debug("file_published", "%s%s: %" PRIu64 " events, %" PRIu64 " bytes", p->cfg.output->path,
               f->key, f->count.events, f->bytes);
 }
@@ -306,6 +309,7 @@ static void close_windows(struct partition *p) {
         int64_t closes = f->entry.window + p->cfg.rules.size - 1 + p->cfg.rules.allowed_lateness;
         if (watermark < closes)
             break;
+        f->entry.closed_ms = p->now_ms;
         partition_seal_file(p, f);
     }
 }

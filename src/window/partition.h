@@ -17,6 +17,20 @@
 #include "window/replay.h"
 #include "window/window.h"
 
+struct partition_stats;
+
+/* Told what happens to a partition, for metrics. Functions may be NULL. */
+struct partition_observer {
+    void *ctx;
+    /* visibility_ms: since its window had closed, or -1 where that is not so or not known. */
+    void (*published)(void *ctx, const struct file_entry *f, int64_t visibility_ms);
+    /* A checkpoint (no claim) is durable; *s tells how long it took. */
+    void (*checkpoint)(void *ctx, const struct checkpoint *k, const struct partition_stats *s,
+                       bool savepoint);
+    /* A put is not durable after checkpoint.timeout (rule 13). */
+    void (*checkpoint_failed)(void *ctx, int64_t pending_ms);
+};
+
 struct partition_config {
     int32_t id;
     struct window_rules rules;
@@ -37,6 +51,7 @@ struct partition_config {
     const char *manifest_prefix;
     enum lost_policy lost;
     struct chain_config chain; /* done and ctx are the partition's own */
+    struct partition_observer observer;
 };
 
 enum partition_status {
@@ -102,7 +117,7 @@ struct partition {
     bool barrier;                  /* waiting for tails to be durable before the snapshot */
     int64_t barrier_ms, due_ms /* of the last interval's tick */, started_ms, durable_ms, stop_ms;
     int32_t failures;
-    bool savepoint, rebuild, final_put;
+    bool savepoint /* wanted */, putting_savepoint, rebuild, final_put;
     int64_t rebuild_ms;
     int64_t reclaim_offset; /* RECLAIM: of the first event that made it necessary */
     enum partition_stop stop;
@@ -159,6 +174,8 @@ void partition_tick(struct partition *p, int64_t now_ms);
 void partition_stop(struct partition *p, enum partition_stop how);
 /* Forces a checkpoint soon. */
 void partition_savepoint(struct partition *p);
+/* One that was asked for is not durable yet. */
+bool partition_savepoint_pending(const struct partition *p);
 
 /* Memory pressure: the file that holds most bytes in memory, and what to do about it. */
 struct file *partition_largest(struct partition *p);

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/checksum.h"
 #include "base/compress.h"
 #include "base/log.h"
@@ -455,10 +456,11 @@ static enum outcome pack_zstd(void) {
 
 static enum outcome serve_http(void) {
     struct error e;
-    struct metrics *m = metrics_new(0);
+    struct metrics *m = metrics_new(clock_system());
     struct job_metrics now = {.running = true};
     metrics_publish(m, &now);
-    struct http_server *server = http_server_start("127.0.0.1", 0, m, &e);
+    struct http_server *server =
+        http_server_start(&(struct http_config){.host = "127.0.0.1", .metrics = m}, &e);
     if (!server) {
         (void)fprintf(stderr, "%s\n", e.text);
         return e.code == ERR_IO || e.code == ERR_NO_MEMORY ? REFUSED : WRONG;

@@ -22,11 +22,16 @@ struct fixture {
     struct http_server *server;
 };
 
+static struct http_server *listen_at(const char *host, uint16_t port, struct metrics *m,
+                                     struct error *e) {
+    return http_server_start(&(struct http_config){.host = host, .port = port, .metrics = m}, e);
+}
+
 static int set_up(void **state) {
     static struct fixture f;
     struct error e;
-    f.metrics = metrics_new(0);
-    f.server = http_server_start("127.0.0.1", 0, f.metrics, &e);
+    f.metrics = metrics_new(clock_system());
+    f.server = listen_at("127.0.0.1", 0, f.metrics, &e);
     if (!f.server)
         fail_msg("%s", e.text);
     *state = &f;
@@ -134,7 +139,7 @@ static void test_taken_port(void **state) {
     struct error e;
     char where[64];
     uint16_t port = http_server_port(f->server);
-    assert_null(http_server_start("127.0.0.1", port, f->metrics, &e));
+    assert_null(listen_at("127.0.0.1", port, f->metrics, &e));
     assert_int_equal(e.code, ERR_IO);
     (void)snprintf(where, sizeof where, "http.listen: 127.0.0.1:%u is taken", port);
     assert_non_null(strstr(e.text, where));
@@ -144,7 +149,7 @@ static void test_taken_port(void **state) {
 static void test_no_address(void **state) {
     struct fixture *f = *state;
     struct error e;
-    assert_null(http_server_start("256.1.1.1.invalid", 0, f->metrics, &e));
+    assert_null(listen_at("256.1.1.1.invalid", 0, f->metrics, &e));
     assert_non_null(strstr(e.text, "http.listen: 256.1.1.1.invalid is no address"));
 }
 
@@ -152,7 +157,7 @@ static void test_no_address(void **state) {
 static void test_address_of_another_machine(void **state) {
     struct fixture *f = *state;
     struct error e;
-    assert_null(http_server_start("192.0.2.1", 0, f->metrics, &e));
+    assert_null(listen_at("192.0.2.1", 0, f->metrics, &e));
     assert_int_equal(e.code, ERR_IO);
     assert_non_null(strstr(e.text, "cannot listen on 192.0.2.1:0"));
 }
@@ -160,7 +165,7 @@ static void test_address_of_another_machine(void **state) {
 static void test_localhost(void **state) {
     struct fixture *f = *state;
     struct error e;
-    struct http_server *s = http_server_start("localhost", 0, f->metrics, &e);
+    struct http_server *s = listen_at("localhost", 0, f->metrics, &e);
     if (!s)
         fail_msg("%s", e.text);
     assert_true(http_server_port(s) > 0);
@@ -172,7 +177,7 @@ static void test_port_is_free_after_the_stop(void **state) {
     struct error e;
     uint16_t port = http_server_port(f->server);
     http_server_stop(f->server);
-    f->server = http_server_start("127.0.0.1", port, f->metrics, &e);
+    f->server = listen_at("127.0.0.1", port, f->metrics, &e);
     if (!f->server)
         fail_msg("%s", e.text);
 }

@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "control/metrics.h"
+#include "support/fake_clock.h"
 
 static const char *const reasons[] = {"none", "invalid_json", "future"};
 
@@ -21,8 +22,7 @@ static struct partition_metrics partition(int32_t id) {
                                       .end = -1,
                                       .max_ts = TS_NONE,
                                       .watermark = TS_NONE,
-                                      .events = {10, 2, 3, 4},
-                                      .rejected = {0, 2, 1},
+                                      .count = {.events = {10, 2, 3, 4}, .rejected = {0, 2, 1}},
                                       .checkpoint_age_ms = -1,
                                       .checkpoint_duration_ms = -1,
                                       .checkpoint_bytes = -1,
@@ -31,7 +31,10 @@ static struct partition_metrics partition(int32_t id) {
 
 /* The text for these partitions; the caller frees it. */
 static char *render(struct partition_metrics *partitions, size_t n) {
-    struct metrics *m = metrics_new(1729630800500);
+    struct fake_clock clock;
+    fake_clock_init(&clock);
+    clock.wall = 1729630800500;
+    struct metrics *m = metrics_new(&clock.clock);
     struct buffer b;
     buffer_init(&b, 1 << 20);
     struct job_metrics now = {.running = true,
@@ -177,7 +180,7 @@ static void test_text_is_well_formed(void **state) {
 
 static void test_before_anything_is_published(void **state) {
     (void)state;
-    struct metrics *m = metrics_new(0);
+    struct metrics *m = metrics_new(clock_system());
     struct buffer b;
     buffer_init(&b, 1 << 20);
     metrics_render(m, &b);
@@ -190,7 +193,7 @@ static void test_before_anything_is_published(void **state) {
 /* What is published is a copy; no partitions are fine. */
 static void test_published_is_a_copy(void **state) {
     (void)state;
-    struct metrics *m = metrics_new(0);
+    struct metrics *m = metrics_new(clock_system());
     struct partition_metrics p = partition(0);
     struct job_metrics now = {.running = true, .partitions = &p, .n_partitions = 1};
     metrics_publish(m, &now);

@@ -13,7 +13,7 @@
 #include "support/worker_world.h"
 
 struct counted {
-    struct ingest_stats stats;
+    struct partition_counters stats;
     uint64_t classes[CLASS_COUNT];
 };
 
@@ -22,8 +22,8 @@ static struct counted run(struct worker_world *w) {
     struct process *p = process_new(w, &(struct process_options){.bounded = true});
     if (process_run(p) != WORKER_DONE)
         fail_msg("%s", p->error.text);
-    struct counted c = {.stats = p->worker->tasks[0]->ingest.stats};
-    memcpy(c.classes, p->last.partitions[0].events, sizeof c.classes);
+    struct counted c = {.stats = *p->worker->tasks[0]->count};
+    memcpy(c.classes, p->last.partitions[0].count.events, sizeof c.classes);
     process_free(p);
     return c;
 }

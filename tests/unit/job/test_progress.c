@@ -38,11 +38,10 @@ static void captured_text(char text[TEXT_MAX]) {
 
 static struct partition_metrics partition(uint64_t events) {
     return (struct partition_metrics){.state = "running",
-                                      .events = {events, 5, 3, 0},
+                                      .count = {.events = {events, 5, 3, 0}, .files_published = 7},
                                       .watermark = 1729630800999,
                                       .max_ts = 1729631401000,
                                       .open_windows = 4,
-                                      .files_published = 7,
                                       .checkpoint_number = 12};
 }
 

@@ -800,10 +800,10 @@ static void look_at_metrics(void *ctx, int n) {
         assert_true(p->last.running);
         assert_string_equal(m->state, "running");
         assert_int_equal(m->position, 3001);
-        assert_int_equal(m->events[CLASS_EVENT], 3000);
-        assert_int_equal(m->events[CLASS_NULL], 1);
+        assert_int_equal(m->count.events[CLASS_EVENT], 3000);
+        assert_int_equal(m->count.events[CLASS_NULL], 1);
         assert_int_equal(m->watermark, T0 + 2999 * 1000 - 600000 - 1);
-        assert_int_equal(m->key_mismatches, 0);
+        assert_int_equal(m->count.key_mismatches, 0);
         assert_int_equal(m->end, 3001);
         assert_int_equal(p->consumed, 3001);
         p->command = JOB_STOP;
@@ -816,7 +816,7 @@ static void test_published_metrics(void **state) {
     worker_world_init(&w, &memory_like_s3, 1);
     worker_world_add_many(&w, 0, 3000, T0, 1000);
     fake_topic_add(w.topic, 0, T0, "u", NULL);
-    struct metrics *metrics = metrics_new(0);
+    struct metrics *metrics = metrics_new(&w.clock);
     struct process *p = process_new(&w, &(struct process_options){.metrics = metrics});
     process_on_poll(p, look_at_metrics);
     assert_int_equal(process_run(p), WORKER_STOPPED);

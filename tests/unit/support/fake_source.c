@@ -336,6 +336,10 @@ static void free_source(struct source *base) {
     free(base);
 }
 
+static int64_t end_of(struct source *base, int32_t partition) {
+    return fake_topic_end(self(base)->topic, partition);
+}
+
 struct fake_source *fake_source_new(struct fake_topic *t, struct fake_clock *clock,
                                     const struct source_handler *handler) {
     static const struct source_ops ops = {.poll = poll_source,
@@ -343,6 +347,7 @@ struct fake_source *fake_source_new(struct fake_topic *t, struct fake_clock *clo
                                           .cluster_id = cluster_id,
                                           .partition_count = partition_count,
                                           .bounds = bounds,
+                                          .end = end_of,
                                           .offset_for_time = offset_for_time,
                                           .peek = peek,
                                           .check_topic = check_topic,

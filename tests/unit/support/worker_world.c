@@ -197,7 +197,10 @@ struct process *process_new(struct worker_world *w, const struct process_options
                                                    .restart = &p->restart,
                                                    .bounds = &p->bounds,
                                                    .command = &p->command,
+                                                   .ledger = &p->ledger,
                                                    .metrics = o->metrics,
+                                                   .journal = o->journal,
+                                                   .requests = o->requests,
                                                    .consumed = &p->consumed,
                                                    .progress = keep_last,
                                                    .progress_ctx = p});
@@ -225,6 +228,7 @@ void process_free(struct process *p) {
     worker_free(p->worker);
     p->source->base.ops->free(&p->source->base);
     free(p->bounds.end);
+    ledger_free(&p->ledger);
     settings_free(&p->settings);
     free(p);
 }

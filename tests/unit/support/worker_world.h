@@ -54,6 +54,8 @@ struct process_options {
     enum lost_policy lost;
     int32_t partitions; /* given at the first poll; 0: all */
     struct metrics *metrics;
+    struct journal *journal;
+    struct requests *requests;
 };
 
 struct process {
@@ -63,6 +65,7 @@ struct process {
     struct fake_random random;
     struct restart restart;
     struct bounds bounds;
+    struct ledger ledger;
     _Atomic int command;
     _Atomic uint64_t consumed;
     struct worker *worker;
