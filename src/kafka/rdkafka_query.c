@@ -3,8 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "kafka/rdkafka_internal.h"
+
+enum { OFFSET_SLICE_MS = 1000, TIME_SLICE_MS = 5000, METADATA_MS = 1000, AGAIN_MS = 100 };
 
 int rdkafka_cluster_id(struct source *base, int timeout_ms, char *dst, size_t cap,
                        struct error *e) {
@@ -32,11 +35,10 @@ int rdkafka_partition_count(struct source *base, int timeout_ms, int32_t *count,
     return kafka_client_partitions(rdkafka_of(base)->client, timeout_ms, count, e);
 }
 
-/* ListOffsets for one partition: `what` is a time in epoch milliseconds, or one of Kafka's two
- * special times, RD_KAFKA_OFFSET_BEGINNING and RD_KAFKA_OFFSET_END. rd_kafka_query_watermark_offsets
- * would do for the latter, but goes on waiting when its time-out has passed. */
-static int list_offset(struct kafka_client *c, int32_t partition, int64_t what, int timeout_ms,
-                       int64_t *offset, struct error *e) {
+/* One attempt. rd_kafka_query_watermark_offsets would do for the two special times, but goes on
+ * waiting when its time-out has passed. */
+static rd_kafka_resp_err_t ask_offset(struct kafka_client *c, int32_t partition, int64_t what,
+                                      int timeout_ms, int64_t *offset) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, c->cfg->topic, partition)->offset = what;
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, list, timeout_ms);
@@ -44,11 +46,36 @@ static int list_offset(struct kafka_client *c, int32_t partition, int64_t what, 
         err = list->elems[0].err;
     *offset = list->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(list);
-    if (!err)
-        return 0;
+    return err;
+}
+
+/* ListOffsets for one partition: `what` is a time in epoch milliseconds, or one of Kafka's two
+ * special times, RD_KAFKA_OFFSET_BEGINNING and RD_KAFKA_OFFSET_END. librdkafka sends it to the leader
+ * that it knows of; where that broker has just died the request waits for its return, although
+ * another leads meanwhile. So it is asked in slices, with new metadata before each next one. The
+ * special times are answered at once, others may have to be searched for. */
+static int list_offset(struct kafka_client *c, int32_t partition, int64_t what, int timeout_ms,
+                       int64_t *offset, struct error *e) {
     char name[64];
     (void)snprintf(name, sizeof name, "offsets of partition %d", (int)partition);
-    return kafka_client_error(c, err, name, timeout_ms, e);
+    int64_t deadline = clock_monotonic(clock_system()) + timeout_ms;
+    int slice = what < 0 ? OFFSET_SLICE_MS : TIME_SLICE_MS;
+    for (;;) {
+        int64_t left = deadline - clock_monotonic(clock_system());
+        int wait = left > slice ? slice : left > 1 ? (int)left : 1;
+        rd_kafka_resp_err_t err = ask_offset(c, partition, what, wait, offset);
+        if (!err)
+            return 0;
+        left = deadline - clock_monotonic(clock_system());
+        if (kafka_error_code(err) != ERR_UNAVAILABLE || left <= 0)
+            return kafka_client_error(c, err, name, timeout_ms, e);
+        /* A leader that is not ready yet says so at once, and would be asked without end. */
+        (void)rd_kafka_poll(c->rk, AGAIN_MS);
+        int32_t count;
+        struct error ignored; /* the next attempt says what is wrong */
+        (void)kafka_client_partitions(c, left < METADATA_MS ? (int)left : METADATA_MS, &count,
+                                      &ignored);
+    }
 }
 
 int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64_t *start,
