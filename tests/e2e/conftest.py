@@ -15,6 +15,7 @@
 
 kafka             one broker for the session, harness/kafka.py: topics, produce, transactions,
                   consume; stop, kill, freeze. Started again before a test when one left it down.
+cluster           three brokers, harness/cluster.py: only in test_cluster.py, which starts them.
 minio             one S3 for the session, harness/minio.py: buckets, listing, awscli; as above.
 tidemark          runs the program, harness/tidemark.py: run(...), start(...); ends what is left.
 directory_output  an empty directory for output.path and a reader of it, harness/output.py.

@@ -1,4 +1,4 @@
-"""A real Kafka broker: one KRaft node."""
+"""A real Kafka broker, one KRaft node, and what tests ask of brokers. Three: cluster.py."""
 
 import base64
 import subprocess
@@ -13,21 +13,23 @@ from .processes import Server, free_port, installed, wait_until
 
 _PROPERTIES = """
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 auto.create.topics.enable=false
+# Leaders move when a test says so.
+auto.leader.rebalance.enable=false
 # A broker that was killed may register again only after its last session, 9 s by default.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=200
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=5
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=5
 """
@@ -52,35 +54,41 @@ class Record:
     headers: tuple = ()
 
 
-class Kafka(Server):
-    """One broker on 127.0.0.1. Methods return when what they ask for has happened.
+def new_cluster_id():
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
-    From Server: start, stop, kill, restart, freeze, thaw; ports and data stay.
 
-        kafka.create_topic("clicks", 3)
-        kafka.produce("clicks", [(b"user", b'{"user_id":"user",...}', 1729630800000)])
-        assert kafka.consume("clicks")[0].key == b"user"
+class Node(Server):
+    """One process that is broker and controller, on 127.0.0.1.
+
+    `controllers` has the port of each controller of the cluster by its node's number. The storage
+    has to be formatted before the first start.
     """
 
     name = "kafka"
+    heap = "512m"
 
-    def __init__(self, directory):
+    def __init__(self, directory, number, controllers):
         super().__init__(directory)
+        self.number = number
         self.port = free_port()
-        self.bootstrap_servers = f"127.0.0.1:{self.port}"
         self._config = self.directory / "server.properties"
         self._config.write_text(
             _PROPERTIES.format(
-                port=self.port, controller=free_port(), data=self.directory / "kafka-data"
+                node=number,
+                port=self.port,
+                controller=controllers[number],
+                voters=",".join(f"{n}@127.0.0.1:{port}" for n, port in controllers.items()),
+                replicas=len(controllers),
+                data=self.directory / "kafka-data",
             )
         )
         (self.directory / "log4j.properties").write_text(_LOG4J)
-        self._format()
 
     def _java(self, *arguments):
         return [
             "java",
-            "-Xmx512m",
+            f"-Xmx{self.heap}",
             # Quick to start, and small beside the program under test.
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
@@ -90,10 +98,9 @@ class Kafka(Server):
             *arguments,
         ]
 
-    def _format(self):
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    def format(self, cluster_id):
         # An id may begin with "-", which would be taken for an option.
-        arguments = ("format", f"--cluster-id={cluster}", "-c", str(self._config))
+        arguments = ("format", f"--cluster-id={cluster_id}", "-c", str(self._config))
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", *arguments),
             stdout=subprocess.PIPE,
@@ -105,14 +112,28 @@ class Kafka(Server):
     def command(self):
         return self._java("kafka.Kafka", self._config)
 
+    def client_settings(self):
+        # Without a logger of librdkafka's on stderr: connections that break are part of the tests.
+        return {"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0}
+
     def answers(self):
         try:
-            return self._admin().list_topics(timeout=1.0).brokers
+            return AdminClient(self.client_settings()).list_topics(timeout=1.0).brokers
         except KafkaException:
             return False
 
+
+class Brokers:
+    """What tests ask of one broker or several, reached at `bootstrap_servers`.
+
+    Methods return when what they ask for has happened.
+    """
+
+    bootstrap_servers = None
+    replicas = 1
+
     def _client(self, **more):
-        # Without a logger of librdkafka's on stderr: connections that break are part of the tests.
+        # Without a logger, as above.
         return {"bootstrap.servers": self.bootstrap_servers, "log_level": 0, **more}
 
     def _admin(self):
@@ -132,7 +153,7 @@ class Kafka(Server):
         """
         name = name or f"t-{uuid.uuid4().hex[:12]}"
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
-        topic = NewTopic(name, partitions, 1, config={"retention.ms": "-1", **config})
+        topic = NewTopic(name, partitions, self.replicas, config={"retention.ms": "-1", **config})
         admin = self._admin()
         admin.create_topics([topic])[name].result(30)
         self._wait_for_partitions(name, partitions)
@@ -253,6 +274,22 @@ class Kafka(Server):
         if found.error is not None:
             raise KafkaException(found.error)
         return sorted(found.partitions)
+
+
+class Kafka(Node, Brokers):
+    """One broker on 127.0.0.1.
+
+    From Server: start, stop, kill, restart, freeze, thaw; ports and data stay.
+
+        kafka.create_topic("clicks", 3)
+        kafka.produce("clicks", [(b"user", b'{"user_id":"user",...}', 1729630800000)])
+        assert kafka.consume("clicks")[0].key == b"user"
+    """
+
+    def __init__(self, directory):
+        super().__init__(directory, 1, {1: free_port()})
+        self.bootstrap_servers = f"127.0.0.1:{self.port}"
+        self.format(new_cluster_id())
 
 
 class Transaction:

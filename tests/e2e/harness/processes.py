@@ -125,11 +125,22 @@ class Server:
 
     def start(self):
         """Start it and return when it answers."""
-        assert self.process is None or self.process.poll() is not None, f"{self.name} runs already"
+        self.launch()
+        self.wait_until_ready()
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def launch(self):
+        """Start it and return at once."""
+        assert not self.running(), f"{self.name} runs already"
         with open(self.log, "ab") as log:
             self.process = spawn(
                 self.command(), env=self.environment(), stdout=log, stderr=subprocess.STDOUT
             )
+
+    def wait_until_ready(self):
+        """Return when what was launched answers; fail when it ends before that."""
 
         def ready():
             if self.process.poll() is not None:
@@ -166,6 +177,6 @@ class Server:
 
     def ensure_running(self):
         """Undo what an earlier test may have left: start it when it is down, thaw it."""
-        if self.process is None or self.process.poll() is not None:
+        if not self.running():
             self.start()
         self.thaw()
