@@ -10,9 +10,10 @@
 
 struct walk {
     struct directory *d;
-    const char *prefix; /* of the keys wanted, as a string */
-    bool temporaries;   /* list these instead of objects */
-    char **pending;     /* directories still to be read, relative, with '/' at their ends */
+    const char *prefix;      /* of the keys wanted, as a string */
+    const char *start_after; /* NULL: all of them */
+    bool temporaries;        /* list these instead of objects */
+    char **pending;          /* directories still to be read, relative, with '/' at their ends */
     size_t n_pending, cap_pending;
     struct store_entry *entries;
     size_t n, cap;
@@ -46,6 +47,11 @@ static bool wanted_name(const struct walk *w, const char *name) {
     return name[0] != '.';
 }
 
+static bool wanted_key(const struct walk *w, const char *key) {
+    return strncmp(key, w->prefix, strlen(w->prefix)) == 0 &&
+           (!w->start_after || strcmp(key, w->start_after) > 0);
+}
+
 /* 0 also where it has vanished meanwhile. Takes relative. */
 static int visit(struct walk *w, char *relative, const char *name, unsigned char type) {
     struct stat st;
@@ -63,8 +69,7 @@ static int visit(struct walk *w, char *relative, const char *name, unsigned char
             else
                 free(directory);
         }
-    } else if (S_ISREG(st.st_mode) && wanted_name(w, name) &&
-               strncmp(relative, w->prefix, strlen(w->prefix)) == 0) {
+    } else if (S_ISREG(st.st_mode) && wanted_name(w, name) && wanted_key(w, relative)) {
         add_entry(w, relative, w->temporaries ? xstrdup(relative) : NULL, &st);
         relative = NULL;
     }
@@ -119,9 +124,12 @@ static int each_name(struct walk *w, const char *relative, visit_fn *fn) {
 static int visit_tree(struct walk *w, const char *relative, const struct dirent *entry) {
     if (entry->d_name[0] == '.' && !wanted_name(w, entry->d_name))
         return 0;
-    if (entry->d_type == DT_REG && !wanted_name(w, entry->d_name))
-        return 0; /* spares the stat */
-    return visit(w, xasprintf("%s%s", relative, entry->d_name), entry->d_name, entry->d_type);
+    char *key = xasprintf("%s%s", relative, entry->d_name);
+    if (entry->d_type == DT_REG && (!wanted_name(w, entry->d_name) || !wanted_key(w, key))) {
+        free(key); /* spares the stat */
+        return 0;
+    }
+    return visit(w, key, entry->d_name, entry->d_type);
 }
 
 static int visit_upload(struct walk *w, const char *relative, const struct dirent *entry) {
@@ -177,7 +185,7 @@ static void finish(struct walk *w, struct store_op *op) {
 void directory_list(struct directory *d, struct store_op *op) {
     if (directory_check_prefix(op->key, &op->error))
         return;
-    struct walk w = {.d = d, .prefix = op->key, .e = &op->error};
+    struct walk w = {.d = d, .prefix = op->key, .start_after = op->start_after, .e = &op->error};
     /* A prefix whose directory does not exist yields nothing, but only where the root does exist. */
     struct stat st;
     if (d->io->stat(d->io, d->store.path, &st))

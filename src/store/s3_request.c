@@ -132,13 +132,16 @@ static void draft_complete(struct s3_job *job, struct draft *d) {
     add_header(d, "Content-Type", "application/xml");
 }
 
-static void draft_list(struct s3_job *job, struct draft *d, const char *prefix) {
+static void draft_list(struct s3_job *job, struct draft *d, const char *prefix,
+                       const char *start_after) {
     job->http.answer_max = PAGE_MAX;
     add_query(d, "list-type", "2");
     add_query(d, "encoding-type", "url");
     add_query(d, "prefix", prefix);
     if (job->token)
         add_query(d, "continuation-token", job->token);
+    else if (job->op->start_after)
+        add_query(d, "start-after", start_after);
 }
 
 static void draft_list_uploads(struct s3_job *job, struct draft *d, const char *prefix) {
@@ -153,7 +156,8 @@ static void draft_list_uploads(struct s3_job *job, struct draft *d, const char *
         add_query(d, "upload-id-marker", job->upload_marker);
 }
 
-static void draft_request(struct s3_job *job, struct draft *d, const char *prefix) {
+static void draft_request(struct s3_job *job, struct draft *d, const char *prefix,
+                          const char *start_after) {
     job->http.answer_max = SMALL_ANSWER_MAX;
     switch (job->op->kind) {
     case STORE_GET:
@@ -169,7 +173,7 @@ static void draft_request(struct s3_job *job, struct draft *d, const char *prefi
         job->http.method = "DELETE";
         break;
     case STORE_LIST:
-        draft_list(job, d, prefix);
+        draft_list(job, d, prefix, start_after);
         break;
     case STORE_UPLOAD_CREATE:
         draft_create(job, d);
@@ -230,17 +234,20 @@ void s3_request_build(struct s3_job *job, int64_t now_ms) {
     const struct s3_target *t = job->target;
     struct http_request *http = &job->http;
     struct draft d = {.n_query = 0};
-    struct buffer path, prefix;
+    struct buffer path, prefix, after;
     assert(job->op->key);
     bool of_bucket = job->op->kind == STORE_LIST || job->op->kind == STORE_LIST_UPLOADS;
     buffer_init(&path, PATH_MAX_BYTES);
     buffer_init(&prefix, PATH_MAX_BYTES);
+    buffer_init(&after, PATH_MAX_BYTES);
     http_request_reset(http);
     job->signed_ms = now_ms;
     int failed = s3_target_path(t, of_bucket ? NULL : job->op->key, &path);
     if (of_bucket)
         failed |= buffer_printf(&prefix, "%s%s", t->prefix, job->op->key);
-    draft_request(job, &d, buffer_text(&prefix));
+    if (of_bucket && job->op->start_after)
+        failed |= buffer_printf(&after, "%s%s", t->prefix, job->op->start_after);
+    draft_request(job, &d, buffer_text(&prefix), buffer_text(&after));
     failed |=
         buffer_puts(&http->url, t->base) || sigv4_encode(&http->url, buffer_text(&path), true);
     if (d.n_query)
@@ -250,4 +257,5 @@ void s3_request_build(struct s3_job *job, int64_t now_ms) {
     sign(job, &d, buffer_text(&path));
     buffer_free(&path);
     buffer_free(&prefix);
+    buffer_free(&after);
 }

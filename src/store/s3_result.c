@@ -155,6 +155,8 @@ static bool take_entries(struct s3_job *job, struct s3_xml *x) {
             return false;
         if (!below || !key[root]) /* "prefix/" itself: a folder that somebody's console made */
             continue;
+        if (op->start_after && strcmp(key + root, op->start_after) <= 0)
+            continue; /* not every store knows start-after */
         struct store_entry *to = &op->entries[op->n_entries++];
         *to = *entry;
         to->key = xstrdup(key + root);

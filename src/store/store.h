@@ -55,9 +55,10 @@ struct store_op {
     const char *key;
     const void *body;
     size_t body_len;
-    size_t max_bytes;     /* GET: the answer's declared cap (ERR_LIMIT beyond it) */
-    uint64_t range_start; /* GET: first byte; */
-    uint64_t range_len;   /* number of bytes, 0 = up to the end */
+    size_t max_bytes;        /* GET: the answer's declared cap (ERR_LIMIT beyond it) */
+    uint64_t range_start;    /* GET: first byte; */
+    uint64_t range_len;      /* number of bytes, 0 = up to the end */
+    const char *start_after; /* LIST: only keys behind this one, bytewise; NULL: all */
     const char *upload;
     int32_t part;               /* from 1 */
     const struct chunk *chunks; /* PART: the bytes, chunk by chunk */

@@ -234,6 +234,23 @@ static void test_a_prefix_is_a_string(void **state) {
     check_list("d", "dt dt=1/hour=20/a dt=1/hour=21/a dt=1/hour=3/a dt=10/hour=2/a");
 }
 
+static void check_list_after(const char *prefix, const char *start_after, const char *want) {
+    assert_int_equal(try_list_after(f.store, prefix, start_after, out, sizeof out), ERR_NONE);
+    assert_string_equal(out, want);
+}
+
+static void test_a_list_begins_behind_a_key(void **state) {
+    (void)state;
+    const char *const keys[] = {"m/p0/c1", "m/p0/c2", "m/p0/c3", "m/p0/d/x", "m/p1/c4", NULL};
+    put_all(keys);
+    check_list_after("m/p0/", "m/p0/c2", "m/p0/c3 m/p0/d/x");
+    check_list_after("m/p0/c", "m/p0/c1x", "m/p0/c2 m/p0/c3");
+    check_list_after("m/p0/c", "m/p0/c3", "");
+    check_list_after("m/p0/c", "m/p0/", "m/p0/c1 m/p0/c2 m/p0/c3");
+    check_list_after("m/", "m/p0/d", "m/p0/d/x m/p1/c4");
+    check_list_after("m/", "n", "");
+}
+
 static void test_hidden_names_and_directories_are_not_listed(void **state) {
     (void)state;
     struct test_upload u;
@@ -389,6 +406,7 @@ int main(void) {
         directory_test(test_a_root_that_vanished_is_an_error),
         directory_test(test_a_list_is_sorted_bytewise),
         directory_test(test_a_prefix_is_a_string),
+        directory_test(test_a_list_begins_behind_a_key),
         directory_test(test_hidden_names_and_directories_are_not_listed),
         directory_test(test_links_are_followed_to_files_only),
         directory_test(test_sizes_and_times_are_listed),

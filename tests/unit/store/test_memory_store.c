@@ -50,6 +50,8 @@ static void test_objects(void **state) {
     assert_string_equal(out, "two");
     assert_int_equal(try_list(a, "x/", out, sizeof out), ERR_NONE);
     assert_string_equal(out, "x/1 x/2");
+    assert_int_equal(try_list_after(a, "x/", "x/1", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, "x/2");
     assert_int_equal(memory_world_count(world, "x/"), 2);
     assert_string_equal(memory_world_key(world, "x/", 1), "x/2");
     assert_null(memory_world_key(world, "x/", 2));

@@ -270,6 +270,24 @@ static void test_list_of_two_pages(void **state) {
     store_op_clear(&op);
 }
 
+static void test_a_list_begins_behind_a_key(void **state) {
+    (void)state;
+    struct store_op op = {.kind = STORE_LIST, .key = "m/", .start_after = "m/chk-1 a.json"};
+    fake_http_answer(server, 200, "",
+                     "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</"
+                     "NextContinuationToken>" ENTRY("p/m/chk-1")
+                         ENTRY("p/m/chk-2") "</ListBucketResult>"); /* 1: it ignores start-after */
+    fake_http_answer(server, 200, "",
+                     "<ListBucketResult>" ENTRY("p/m/chk-3") "</ListBucketResult>");
+    must_do(&op);
+    sent(0, "GET /lake?encoding-type=url&list-type=2&prefix=p%2Fm%2F&"
+            "start-after=p%2Fm%2Fchk-1%20a.json HTTP/1.1");
+    sent(1,
+         "GET /lake?continuation-token=t&encoding-type=url&list-type=2&prefix=p%2Fm%2F HTTP/1.1");
+    assert_int_equal(op.n_entries, 2);
+    store_op_clear(&op);
+}
+
 static void must_be_a_corrupt_list(const char *body) {
     struct store_op op = {.kind = STORE_LIST, .key = ""};
     fake_http_answer(server, 200, "", body);
@@ -647,6 +665,7 @@ int main(void) {
         s3_test(test_removals_of_what_is_gone_succeed),
         s3_test(test_sync_needs_no_request),
         s3_test(test_list_of_two_pages),
+        s3_test(test_a_list_begins_behind_a_key),
         s3_test(test_lists_that_cannot_be),
         s3_test(test_a_list_that_never_ends_is_noticed),
         s3_test(test_the_roots_own_marker_is_no_key),

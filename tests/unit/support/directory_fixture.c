@@ -87,9 +87,9 @@ enum error_code try_delete(struct store *s, const char *key) {
     return call_and_clear(s, &(struct store_op){.kind = STORE_DELETE, .key = key});
 }
 
-static enum error_code list(struct store *s, enum store_kind kind, const char *prefix, char *out,
-                            size_t cap) {
-    struct store_op op = {.kind = kind, .key = prefix};
+static enum error_code list(struct store *s, enum store_kind kind, const char *prefix,
+                            const char *start_after, char *out, size_t cap) {
+    struct store_op op = {.kind = kind, .key = prefix, .start_after = start_after};
     enum error_code code = call(s, &op);
     size_t n = 0;
     *out = '\0';
@@ -103,11 +103,16 @@ static enum error_code list(struct store *s, enum store_kind kind, const char *p
 }
 
 enum error_code try_list(struct store *s, const char *prefix, char *out, size_t cap) {
-    return list(s, STORE_LIST, prefix, out, cap);
+    return list(s, STORE_LIST, prefix, NULL, out, cap);
+}
+
+enum error_code try_list_after(struct store *s, const char *prefix, const char *start_after,
+                               char *out, size_t cap) {
+    return list(s, STORE_LIST, prefix, start_after, out, cap);
 }
 
 enum error_code try_list_uploads(struct store *s, const char *prefix, char *out, size_t cap) {
-    return list(s, STORE_LIST_UPLOADS, prefix, out, cap);
+    return list(s, STORE_LIST_UPLOADS, prefix, NULL, out, cap);
 }
 
 /* ---- Uploads ------------------------------------------------------------------------------------ */

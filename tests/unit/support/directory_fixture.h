@@ -58,6 +58,8 @@ enum error_code try_head(struct store *s, const char *key, uint64_t *size);
 enum error_code try_delete(struct store *s, const char *key);
 /* The keys, joined by blanks; with uploads as "key=id". */
 enum error_code try_list(struct store *s, const char *prefix, char *out, size_t cap);
+enum error_code try_list_after(struct store *s, const char *prefix, const char *start_after,
+                               char *out, size_t cap);
 enum error_code try_list_uploads(struct store *s, const char *prefix, char *out, size_t cap);
 
 /* An upload as its claim's state knows it. */

@@ -148,6 +148,8 @@ static void run_list(struct memory_world *w, struct store_op *op) {
         const struct object *o = &w->objects[i];
         if (!begins(o->key, op->key))
             break;
+        if (op->start_after && strcmp(o->key, op->start_after) <= 0)
+            continue;
         array_reserve(&op->entries, &cap, op->n_entries + 1, sizeof *op->entries);
         op->entries[op->n_entries++] =
             (struct store_entry){xstrdup(o->key), NULL, o->blob.len, o->modified};
