@@ -148,6 +148,15 @@ const struct chain_seen *survey_find(const struct survey *s, const char *prefix)
     return NULL;
 }
 
+int survey_newest(struct store *checkpoints, const char *prefix, uint64_t *number,
+                  struct error *e) {
+    struct chain_seen c = {.prefix = xstrdup(prefix)};
+    int rc = look_again(checkpoints, &c, e);
+    *number = c.number;
+    free(c.prefix);
+    return rc;
+}
+
 /* ---- One chain's past ------------------------------------------------------------------------ */
 
 struct history {

@@ -30,6 +30,12 @@ void survey_free(struct survey *s);
 /* NULL where there is none. */
 const struct chain_seen *survey_find(const struct survey *s, const char *prefix);
 
+/* The number of a chain's newest checkpoint by now, 0: none. For a manifest that is newer than the
+ * survey: either the job has gone on, and then this is at least its number, because a manifest is put
+ * when its checkpoint is durable and the newest one is never removed; or somebody has removed
+ * checkpoints (rule 2). */
+int survey_newest(struct store *checkpoints, const char *prefix, uint64_t *number, struct error *e);
+
 /* Takes ".../p00002/chk-<20 digits>.json" apart: the length of ".../p00002/", or 0 where the key is
  * no such name. Checkpoints and manifests have the same names. */
 size_t survey_parse_key(const char *key, int32_t *partition, uint64_t *number);

@@ -5,7 +5,7 @@
  * it leaves them only after a manifest that lists it was put, which the later listing of manifests
  * therefore shows; and a manifest is put only when its objects are visible, which the still later
  * listing of objects therefore shows. Manifests of checkpoints after A belong to files that A does
- * not count. */
+ * not count; by then the chain has these checkpoints, or somebody has removed them. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,19 +208,41 @@ static void find_bases(struct verify *v) {
     }
 }
 
-static void check_orphans(struct verify *v) {
-    int32_t named = -1;
-    for (size_t i = 0; i < v->manifests.n; i++) {
-        const struct manifest_ref *r = &v->manifests.refs[i];
-        if (!r->ours || r->partition == named || verify_part(v, r->partition))
-            continue;
-        named = r->partition;
-        verify_problem(v, PROBLEM_IDENTITY,
+/* A manifest that tells of a checkpoint which does not exist: also where the whole chain is gone. */
+static int check_newer(struct verify *v, const struct manifest_ref *r, struct error *e) {
+    const struct part *p = verify_part(v, r->partition);
+    uint64_t newest = p ? p->newest->number : 0;
+    if (r->number <= newest)
+        return 0;
+    char *prefix = xstrndup(r->key + strlen(MANIFESTS), r->dir - strlen(MANIFESTS));
+    int rc = survey_newest(v->cfg->checkpoints, prefix, &newest, e);
+    if (rc == 0 && newest == 0)
+        verify_problem(v, PROBLEM_MISSING,
                        "%s%.*s holds manifests, but %s%s has no checkpoint of partition %" PRId32
                        ": restore it",
                        v->cfg->output->path, (int)r->dir, r->key, v->cfg->checkpoints->path, v->job,
                        r->partition);
+    else if (rc == 0 && newest < r->number)
+        verify_problem(v, PROBLEM_MISSING,
+                       "the manifest %s%s stands, but below %s%s the newest checkpoint is %" PRIu64
+                       ": checkpoints were removed, or checkpoint.path is wrong or an old copy; "
+                       "restore them",
+                       v->cfg->output->path, r->key, v->cfg->checkpoints->path, prefix, newest);
+    free(prefix);
+    return rc;
+}
+
+static int check_newest(struct verify *v, struct error *e) {
+    const struct manifest_list *list = &v->manifests;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct manifest_ref *r = &list->refs[i];
+        if (!r->ours)
+            continue;
+        bool last = i + 1 == list->n || !r[1].ours || r[1].partition != r->partition;
+        if (last && check_newer(v, r, e) != 0)
+            return -1;
     }
+    return 0;
 }
 
 static void take_commits(struct verify *v, struct part *p) {
@@ -239,7 +261,8 @@ int verify_load(struct verify *v, struct error *e) {
     if (verify_list_manifests(v, &v->manifests, e) != 0)
         return -1;
     find_bases(v);
-    check_orphans(v);
+    if (check_newest(v, e) != 0)
+        return -1;
     int rc = load(v, &v->manifests, ours_from_base, &l, &n, e);
     for (size_t i = 0; i < n && rc == 0; i++)
         take_manifest(v, verify_part(v, l.refs[i]->partition), l.refs[i], &l.manifests[i]);

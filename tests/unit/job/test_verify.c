@@ -9,6 +9,7 @@
 
 #include "base/checksum.h"
 #include "base/memory.h"
+#include "checkpoint/chain.h"
 #include "checkpoint/codec.h"
 #include "job/verify.h"
 #include "support/verify_world.h"
@@ -104,6 +105,13 @@ static void damage(const char *key, ptrdiff_t change_at, ptrdiff_t longer) {
 
 static void remove_object(const char *key) {
     assert_true(memory_world_remove(w.output_world, key));
+}
+
+static void remove_checkpoint(uint64_t number) {
+    char name[32], key[64];
+    chain_name(number, name);
+    (void)snprintf(key, sizeof key, JOB "%s", name);
+    assert_true(memory_world_remove(w.checkpoints_world, key));
 }
 
 #define MANIFEST_2 "_manifests/" JOB "chk-00000000000000000002.json"
@@ -255,13 +263,47 @@ static void test_under_way(void **state) {
     checkpoint_clear(&k);
 }
 
-/* Between the first look and the others the job has gone on by a checkpoint: here, the store shows
- * manifest 4 and its file, but the newest checkpoint was 2. */
+/* Between the first look and the others the job goes on: the store then shows manifest 4 and its
+ * file, but the newest checkpoint was 2. */
 static void test_goes_on_meanwhile(void **state) {
     (void)state;
-    assert_true(memory_world_remove(w.checkpoints_world, JOB "chk-00000000000000000004.json"));
-    assert_true(memory_world_remove(w.checkpoints_world, JOB "chk-00000000000000000005.json"));
+    remove_checkpoint(4);
+    remove_checkpoint(5);
+    remove_object(MANIFEST_4);
+    world_goes_on(&w.k[4]);
     must_pass_with(KAFKA, "verified: 2 files, 11 events");
+    assert_non_null(memory_world_object(w.output_world, MANIFEST_4, NULL));
+}
+
+/* The same to look at, but nobody goes on: somebody has removed the newest checkpoints. */
+static void test_removed_checkpoints(void **state) {
+    (void)state;
+    remove_checkpoint(5);
+    must_pass_with(PLAIN, "verified: 3 files"); /* it had no manifest, and published nothing */
+    remove_checkpoint(4);
+    must_find_with(KAFKA, 1,
+                   "_manifests/" JOB
+                   "chk-00000000000000000004.json stands, but below s3://memory/" JOB
+                   " the newest checkpoint is 2: checkpoints were removed");
+}
+
+/* A partition's whole chain. */
+static void test_removed_chain(void **state) {
+    (void)state;
+    struct checkpoint k = new_checkpoint(1, 0);
+    struct buffer b;
+    buffer_init(&b, 1 << 20);
+    k.identity.partition = 1;
+    checkpoint_encode(&k, &b);
+    memory_world_plant(w.checkpoints_world, "job/clicks/p00001/chk-00000000000000000001.json",
+                       b.data, b.len);
+    must_pass_with(PLAIN, "verified: 3 files");
+    for (uint64_t i = 1; i <= 5; i++)
+        if (i != 3)
+            remove_checkpoint(i);
+    must_find_with(PLAIN, 1, "has no checkpoint of partition 0");
+    buffer_free(&b);
+    checkpoint_clear(&k);
 }
 
 /* ---- Manifests and totals ---- */
@@ -491,6 +533,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_foreign, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_under_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removed_checkpoints, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removed_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_last_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_manifest, set_up, tear_down),

@@ -35,6 +35,9 @@ struct world {
     enum compression compression;
     struct file_entry a, r, l, open;
     struct checkpoint k[6]; /* by number */
+    const struct checkpoint *goes_on;
+    struct store_ops ops; /* of the output, where the job goes on */
+    void (*submit)(struct store *s, struct store_op *op);
     char values[RECORDS][80];
     /* What Kafka has: may differ from what the job has read. */
     int64_t log_start, log_end;
@@ -58,5 +61,7 @@ void commit(struct checkpoint *k, const struct file_entry *f);
 void set_gap(struct checkpoint *k, struct gap gap);
 void plant_checkpoint(const struct checkpoint *k);
 void plant_manifest(const struct checkpoint *k);
+/* The job goes on: just before the output's next listing it puts this checkpoint and its manifest. */
+void world_goes_on(const struct checkpoint *k);
 
 #endif
