@@ -48,6 +48,22 @@ static bool is_used(const struct used *u, const char *id) {
     return u->n > 0 && bsearch(&id, (const void *)u->ids, u->n, sizeof *u->ids, by_id) != NULL;
 }
 
+/* The uploads that removed checkpoints listed would look as if nobody wanted them, and be missing
+ * where somebody brings these back. */
+static int check_newest(const struct gc_config *cfg, const char *manifest, const char *prefix,
+                        uint64_t number, struct error *e) {
+    uint64_t newest;
+    if (survey_newest(cfg->checkpoints, prefix, &newest, e) != 0)
+        return -1;
+    if (number <= newest)
+        return 0;
+    return error_set(e, ERR_MISMATCH,
+                     "the manifest %s%s stands, but below %s%s the newest checkpoint is %" PRIu64
+                     ": newer ones were removed, so nothing tells which uploads are in use; "
+                     "restore them",
+                     cfg->output->path, manifest, cfg->checkpoints->path, prefix, newest);
+}
+
 /* Manifests without checkpoints mean that this job's, or another's that writes here, lie elsewhere:
  * then its uploads would look as if nobody wanted them. */
 static int check_path(const struct gc_config *cfg, const struct survey *s, struct error *e) {
@@ -63,7 +79,10 @@ static int check_path(const struct gc_config *cfg, const struct survey *s, struc
         if (n <= m)
             continue;
         char *prefix = xstrndup(key + m, n - m);
-        if (!survey_find(s, prefix))
+        const struct chain_seen *chain = survey_find(s, prefix);
+        if (chain && number > chain->number)
+            rc = check_newest(cfg, key, prefix, number, e);
+        else if (!chain)
             rc = error_set(e, ERR_MISMATCH,
                            "%s%.*s holds manifests, but there is no checkpoint below %s%s, so "
                            "nothing tells which of its uploads are in use: is checkpoint.path "

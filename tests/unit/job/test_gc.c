@@ -166,6 +166,31 @@ static void test_refuses_a_stranger(void **state) {
     must_refuse("_manifests/z/t/p00000/ holds manifests, but there is no checkpoint");
 }
 
+/* One of this job's own, whose checkpoint somebody has removed. */
+static void test_refuses_removed_checkpoints(void **state) {
+    (void)state;
+    struct checkpoint k = new_checkpoint(6, 25);
+    plant_manifest(&k);
+    must_refuse(
+        "chk-00000000000000000006.json stands, but below s3://memory/job/clicks/p00000/ the newest "
+        "checkpoint is 5");
+    plant_checkpoint(&k);
+    must_say(false, "3 uploads: 0 in use");
+    checkpoint_clear(&k);
+}
+
+/* The job goes on between the two looks. */
+static void test_goes_on_meanwhile(void **state) {
+    (void)state;
+    struct checkpoint k = new_checkpoint(6, 25);
+    commit(&k, &w.k[5].commits[0]);
+    world_goes_on(&k);
+    must_say(false, "3 uploads: 2 in use");
+    assert_non_null(memory_world_object(w.output_world,
+                                        "_manifests/" JOB "chk-00000000000000000006.json", NULL));
+    checkpoint_clear(&k);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_removes_orphans, set_up, tear_down),
@@ -176,6 +201,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_refuses_a_failing_store, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses_the_wrong_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses_a_stranger, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refuses_removed_checkpoints, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_goes_on_meanwhile, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
