@@ -22,6 +22,7 @@ enum {
 enum step {
     STEP_IDLE,
     STEP_LIST,      /* claim: which is the newest? */
+    STEP_MANIFESTS, /* claim: is there a manifest that is newer still? */
     STEP_READ,      /* claim: what does it say? */
     STEP_PUT,       /* the conditional put itself */
     STEP_RESOLVE,   /* rule 1: who stands under that number? */
@@ -32,12 +33,14 @@ enum step {
 struct chain {
     struct chain_config cfg;
     struct identity identity;
-    char *prefix, *host, *version;
+    char *prefix, *manifest_prefix, *host, *version;
     enum step step;
     bool claiming;
     int64_t start_offset;
     char claim_id[33];
     int vanished;
+    uint64_t found;    /* claim: the number of the newest checkpoint as listed, 0: none */
+    uint64_t manifest; /* claim: of the newest manifest behind one that was found, 0: none seen */
     size_t inherited_commits;
 
     struct checkpoint newest; /* durable and ours, number 0: none */
@@ -49,7 +52,7 @@ struct chain {
     int64_t put_started_ms, due_ms, backoff_ms;
 
     struct store_op op;
-    char *key;
+    char *key, *start_after;
 
     uint64_t own[KEEP_NEWER + 2]; /* checkpoints of ours that are no claims, oldest first */
     size_t n_own;
@@ -74,6 +77,7 @@ struct chain *chain_new(const struct chain_config *cfg) {
     c->cfg = *cfg;
     identity_copy(&c->identity, cfg->identity);
     c->prefix = xstrdup(cfg->prefix);
+    c->manifest_prefix = xstrdup(cfg->manifest_prefix);
     c->host = xstrdup(cfg->host);
     c->version = xstrdup(cfg->version);
     buffer_init(&c->bytes, CHECKPOINT_BYTES_MAX);
@@ -90,9 +94,11 @@ void chain_free(struct chain *c) {
     store_op_clear(&c->delete_op);
     buffer_free(&c->bytes);
     free(c->prefix);
+    free(c->manifest_prefix);
     free(c->host);
     free(c->version);
     free(c->key);
+    free(c->start_after);
     free(c->delete_key);
     free(c);
 }
@@ -137,6 +143,10 @@ static void finish(struct chain *c, enum chain_result result, const struct error
 
 static void on_op(struct store_op *op);
 
+static struct store *store_of(const struct chain *c) {
+    return c->step == STEP_MANIFESTS ? c->cfg.output : c->cfg.store;
+}
+
 /* Sends op for the current step; takes key. */
 static void send(struct chain *c, enum step step, enum store_kind kind, char *key) {
     c->step = step;
@@ -145,6 +155,7 @@ static void send(struct chain *c, enum step step, enum store_kind kind, char *ke
     store_op_clear(&c->op);
     c->op = (struct store_op){.kind = kind,
                               .key = key,
+                              .start_after = step == STEP_MANIFESTS ? c->start_after : NULL,
                               .max_bytes = CHECKPOINT_BYTES_MAX,
                               .retry_ms = 60000,
                               .done = on_op,
@@ -153,12 +164,16 @@ static void send(struct chain *c, enum step step, enum store_kind kind, char *ke
         c->op.body = c->bytes.data;
         c->op.body_len = c->bytes.len;
     }
-    store_submit(c->cfg.store, &c->op);
+    store_submit(store_of(c), &c->op);
+}
+
+static void list(struct chain *c, enum step step) {
+    send(c, step, STORE_LIST, xasprintf("%schk-", c->prefix));
 }
 
 static void fail(struct chain *c, const char *doing) {
     struct error e = c->op.error;
-    (void)error_wrap(&e, "partition %d: %s %s%s", c->identity.partition, doing, c->cfg.store->path,
+    (void)error_wrap(&e, "partition %d: %s %s%s", c->identity.partition, doing, store_of(c)->path,
                      c->key);
     finish(c, CHAIN_FAILED, &e);
 }
@@ -243,7 +258,7 @@ static void durable(struct chain *c) {
  * have been put, continued and removed by another process's collection (rule 3) meanwhile. */
 static void put_stands(struct chain *c) {
     if (c->claiming || c->put_again)
-        send(c, STEP_LIST_AGAIN, STORE_LIST, xasprintf("%schk-", c->prefix));
+        list(c, STEP_LIST_AGAIN);
     else
         durable(c);
 }
@@ -318,14 +333,24 @@ static void on_resolved(struct chain *c) {
     }
 }
 
-static uint64_t newest_of(const struct chain *c) {
+/* Of the listing that has come in. */
+static uint64_t newest_of(const struct chain *c, const char *prefix) {
     uint64_t newest = 0;
     for (size_t i = 0; i < c->op.n_entries; i++) {
-        uint64_t n = chain_parse_name(c->op.entries[i].key + strlen(c->prefix));
+        uint64_t n = chain_parse_name(c->op.entries[i].key + strlen(prefix));
         if (n > newest)
             newest = n;
     }
     return newest;
+}
+
+/* Only those of newer checkpoints: a chain that is a year old has tens of thousands. */
+static void list_manifests(struct chain *c) {
+    char name[32];
+    chain_name(c->found, name);
+    free(c->start_after);
+    c->start_after = xasprintf("%s%s", c->manifest_prefix, name);
+    send(c, STEP_MANIFESTS, STORE_LIST, xasprintf("%schk-", c->manifest_prefix));
 }
 
 static void put_claim(struct chain *c, uint64_t number) {
@@ -333,24 +358,63 @@ static void put_claim(struct chain *c, uint64_t number) {
     put_next(c, clock_monotonic(c->cfg.clock));
 }
 
+/* Checkpoints that have published something are gone: what they published would be written again. */
+static void refuse_older(struct chain *c) {
+    char manifest[32], first[32], found[64] = "there is no checkpoint";
+    chain_name(c->manifest, manifest);
+    chain_name(c->found + 1, first);
+    if (c->found)
+        (void)snprintf(found, sizeof found, "the newest checkpoint is %" PRIu64, c->found);
+    struct error e;
+    (void)error_set(
+        &e, ERR_MISMATCH,
+        "partition %d: the manifest %s%s%s stands, but below %s%s %s: checkpoints were removed, "
+        "or checkpoint.path is wrong or an old copy. Going on would publish events "
+        "twice. Restore %s and all after it, or give the job another name and "
+        "output.path to start over",
+        c->identity.partition, c->cfg.output->path, c->manifest_prefix, manifest,
+        c->cfg.store->path, c->prefix, found, first);
+    finish(c, CHAIN_FAILED, &e);
+}
+
 static void on_listed(struct chain *c) {
     if (c->op.error.code != ERR_NONE) {
         fail(c, "cannot list checkpoints below");
         return;
     }
-    uint64_t newest = newest_of(c);
-    if (newest == 0) {
+    c->found = newest_of(c, c->prefix);
+    if (c->found < c->manifest)
+        refuse_older(c);
+    else
+        list_manifests(c);
+}
+
+/* Rule 2: a manifest is put when its checkpoint is durable, and the newest checkpoint is never
+ * removed (rule 3), so somebody who lists manifests first and checkpoints then finds a checkpoint at
+ * least as new as any manifest. Here the checkpoints came first, so that only few manifests need to
+ * be listed. Where one is newer, another process may have gone on in between; so the checkpoints are
+ * listed once more before anything is made of it. */
+static void on_manifests(struct chain *c) {
+    if (c->op.error.code != ERR_NONE) {
+        fail(c, "cannot list manifests below");
+        return;
+    }
+    uint64_t manifest = newest_of(c, c->manifest_prefix);
+    if (manifest > c->found) {
+        c->manifest = manifest;
+        list(c, STEP_LIST);
+    } else if (c->found == 0) {
         claim_first(&c->next, &c->identity, c->start_offset);
         put_claim(c, 1);
     } else {
-        send(c, STEP_READ, STORE_GET, key_of(c, newest));
+        send(c, STEP_READ, STORE_GET, key_of(c, c->found));
     }
 }
 
 /* Rule 2: unreadable or of another identity: never an older one, never a fresh start. */
 static void on_read(struct chain *c) {
     if (c->op.error.code == ERR_NOT_FOUND && ++c->vanished < NEWEST_VANISHED_TRIES) {
-        send(c, STEP_LIST, STORE_LIST, xasprintf("%schk-", c->prefix));
+        list(c, STEP_LIST);
         return;
     }
     if (c->op.error.code != ERR_NONE) {
@@ -387,7 +451,7 @@ static void on_read(struct chain *c) {
 static void on_listed_again(struct chain *c) {
     if (c->op.error.code != ERR_NONE)
         fail(c, "cannot list checkpoints below");
-    else if (newest_of(c) > c->next.number)
+    else if (newest_of(c, c->prefix) > c->next.number)
         lost(c, "a later checkpoint than ours stands below", "");
     else
         durable(c);
@@ -398,6 +462,9 @@ static void on_op(struct store_op *op) {
     switch (c->step) {
     case STEP_LIST:
         on_listed(c);
+        break;
+    case STEP_MANIFESTS:
+        on_manifests(c);
         break;
     case STEP_READ:
         on_read(c);
@@ -422,8 +489,9 @@ void chain_claim(struct chain *c, int64_t start_offset) {
     c->claiming = true;
     c->start_offset = start_offset;
     c->vanished = 0;
+    c->manifest = 0;
     random_hex(c->cfg.random, 16, c->claim_id); /* new for every claim, also in one process */
-    send(c, STEP_LIST, STORE_LIST, xasprintf("%schk-", c->prefix));
+    list(c, STEP_LIST);
 }
 
 void chain_put(struct chain *c, struct checkpoint *next_state, int64_t now_ms) {

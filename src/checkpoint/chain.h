@@ -16,8 +16,10 @@ enum chain_result {
 };
 
 struct chain_config {
-    struct store *store; /* of checkpoint.path */
-    const char *prefix;  /* "<name>/<topic>/p00002/" */
+    struct store *store;  /* of checkpoint.path */
+    const char *prefix;   /* "<name>/<topic>/p00002/" */
+    struct store *output; /* of output.path, may be the same; for the manifests there (rule 2) */
+    const char *manifest_prefix; /* "_manifests/<name>/<topic>/p00002/" */
     const struct identity *identity;
     const char *host, *version;
     int64_t pid;
@@ -32,14 +34,14 @@ struct chain;
 
 /* Strings and identity are copied. */
 struct chain *chain_new(const struct chain_config *cfg);
-/* No request may be under way (chain_inflight), or the store must have been freed before. */
+/* No request may be under way (chain_inflight), or the stores must have been freed before. */
 void chain_free(struct chain *c);
 /* A claim or put has no result yet. */
 bool chain_busy(const struct chain *c);
 bool chain_inflight(const struct chain *c);
 
-/* Rule 2: read the newest checkpoint, put a claim on the next number, LIST. start_offset counts only
- * where no checkpoint exists. */
+/* Rule 2: find the newest checkpoint, see that no manifest is newer, read it, put a claim on the next
+ * number, LIST. start_offset counts only where no checkpoint exists. */
 void chain_claim(struct chain *c, int64_t start_offset);
 
 /* Puts *next_state as the next checkpoint: takes its content (and zeroes it); fills in number, claim

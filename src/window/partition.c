@@ -86,6 +86,8 @@ struct partition *partition_new(const struct partition_config *cfg) {
                                      .failed = on_file_failed,
                                      .ctx = p};
     struct chain_config chain = cfg->chain;
+    chain.output = cfg->output;
+    chain.manifest_prefix = cfg->manifest_prefix;
     chain.done = partition_on_chain;
     chain.ctx = p;
     p->chain = chain_new(&chain);

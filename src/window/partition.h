@@ -50,7 +50,7 @@ struct partition_config {
     struct random *random;
     const char *manifest_prefix;
     enum lost_policy lost;
-    struct chain_config chain; /* done and ctx are the partition's own */
+    struct chain_config chain; /* output, manifest_prefix, done and ctx are the partition's own */
     struct partition_observer observer;
 };
 

@@ -369,10 +369,15 @@ def newest_path(j):
     return j.checkpoints.directory / max(j.chain())
 
 
+def published(j):
+    """All visible files and manifests with their bytes."""
+    return {key: j.output.read(key) for key in j.files() + j.output.keys("_manifests/")}
+
+
 def state(j):
-    """All visible files and checkpoints with their bytes."""
+    """These, and all checkpoints."""
     return {
-        **{key: j.output.read(key) for key in j.files() + j.output.keys("_manifests/")},
+        **published(j),
         **{key: j.checkpoints.read(key) for key in j.chain()},
     }
 
@@ -393,6 +398,57 @@ def test_a_damaged_newest_checkpoint(ended, damage):
     before = state(ended)
     expect_failure(ended.run("--bounded"), 1, path.name)
     assert state(ended) == before
+
+
+def test_removed_newest_checkpoints(kafka, job):
+    """Older ones of the partition stand, or none; start.json and the other partition's all do."""
+    topic = kafka.create_topic(partitions=2)
+    for partition in (0, 1):
+        kafka.produce(topic, [(*record, partition) for record in events(600)])
+    j = job(topic)
+    j.bounded()
+    kafka.produce(topic, [(*record, 0) for record in events(10, first=600)])
+    chain = {key: j.checkpoints.read(key) for key in sorted(j.chain()) if "/p00000/" in key}
+    numbers = [key.rpartition("/")[2] for key in chain]
+    manifest = max(key for key in j.output.keys("_manifests/") if "/p00000/" in key)
+    assert len(chain) >= 3 and numbers[-2] in manifest, "the last but one has published"
+    before = published(j)
+    for gone in (list(chain)[-2:], list(chain)):
+        for key in gone:
+            j.checkpoints.remove(key)
+        found = "there is no checkpoint" if len(gone) == len(chain) else "the newest checkpoint is"
+        expect_failure(
+            j.run("--bounded"), 1, manifest, found, f"restore {numbers[-len(gone)]}", "name"
+        )
+        left = [key for key in chain if key not in gone]
+        assert [key for key in sorted(j.chain()) if "/p00000/" in key] == left
+        done = j.tidemark.run(["verify"], j.settings)
+        assert done.returncode == 1 and "NOT verified: 1 problem" in done.stdout, done.stdout
+        for key in gone:
+            j.checkpoints.write(key, chain[key])
+    assert published(j) == before
+    j.bounded()
+    j.compare()
+
+
+def test_a_forbidden_newest_checkpoint(kafka, minio, make_job, minio_store):
+    """The store lists it and gives the older ones, but not this one."""
+    topic = kafka.create_topic()
+    kafka.produce(topic, events(600))
+    j = make_job(minio_store, topic)
+    j.bounded()
+    kafka.produce(topic, events(10, first=600))
+    newest = max(j.chain())
+    nobody = {key: value for key, value in j.settings.items() if "_key" not in key}
+    for place, denied in ((j.output, []), (j.checkpoints, [newest])):
+        place.allow_all_but_reading(denied)
+    before = state(j)
+    expect_failure(j.tidemark.run(["run", "--bounded"], nobody), 1, newest, "never skipped")
+    assert state(j) == before
+    j.checkpoints.allow_all_but_reading([])
+    done = j.tidemark.run(["run", "--bounded"], nobody)
+    assert done.returncode == 0, done.stderr
+    j.compare()
 
 
 def test_lost_checkpoints(ended):

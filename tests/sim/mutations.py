@@ -66,7 +66,7 @@ MUTATIONS = [
         "no-list-after-claim",
         2,
         CHAIN,
-        "    else if (newest_of(c) > c->next.number)\n        lost(",
+        "    else if (newest_of(c, c->prefix) > c->next.number)\n        lost(",
         "    else if (0)\n        lost(",
     ),
     (
@@ -88,8 +88,22 @@ MUTATIONS = [
         "older-checkpoint-taken",
         2,
         CHAIN,
-        "        send(c, STEP_READ, STORE_GET, key_of(c, newest));",
-        "        send(c, STEP_READ, STORE_GET, key_of(c, newest > 2 ? newest - 1 : newest));",
+        "        send(c, STEP_READ, STORE_GET, key_of(c, c->found));",
+        "        send(c, STEP_READ, STORE_GET, key_of(c, c->found > 2 ? c->found - 1 : c->found));",
+    ),
+    (
+        "newer-manifest-passed-over",
+        2,
+        CHAIN,
+        "    if (manifest > c->found) {",
+        "    if (0) {",
+    ),
+    (
+        "newer-manifest-of-a-chain-that-goes-on",
+        2,
+        CHAIN,
+        "        c->manifest = manifest;\n        list(c, STEP_LIST);",
+        "        c->manifest = manifest;\n        refuse_older(c);",
     ),
     (
         "identity-not-compared",

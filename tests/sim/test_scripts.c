@@ -86,21 +86,56 @@ static void test_rule_2_a_claim_behind_others_is_void(void **state) {
     end(&s);
 }
 
-/* Its process has listed parts of open files, and dies. */
-static void leave_open_files(struct script *s) {
-    struct player *pr = player_new(s->world, &s->rules, 1);
-    work(pr, 24);
-    assert_int_equal(pr->p->status, PARTITION_RUNNING);
-    assert_true(chain_newest(pr->p->chain)->n_files > 0);
-    player_kill(pr);
-}
-
 static void expect_failure(struct script *s, enum error_code code, const char *word) {
     struct player *pr = player_new(s->world, &s->rules, 9);
     (void)player_finish(pr, 5, false);
     if (pr->p->status != PARTITION_FAILED || pr->p->error.code != code ||
         !strstr(pr->p->error.text, word))
         fail_msg("it is %s: %s", player_status(pr), pr->p->error.text);
+    player_kill(pr);
+}
+
+/* Somebody removes the newest checkpoints, down to one that is older than a manifest; then he brings
+ * them back. In between no process may go on from what is left. */
+static void test_rule_2_removed_checkpoints_are_missed(void **state) {
+    (void)state;
+    struct script s;
+    begin(&s, TRAITS_S3, LOG_ORDERED, 120);
+    struct player *pr = player_new(s.world, &s.rules, 1);
+    for (int i = 0; i < 1000 && memory_world_count(s.world->memory, MANIFEST_PREFIX) < 3; i++)
+        work(pr, 1);
+    assert_int_equal(memory_world_count(s.world->memory, MANIFEST_PREFIX), 3);
+    player_kill(pr);
+    struct memory_world *whole = memory_world_clone(s.world->memory, NULL);
+    const char *manifest = memory_world_key(whole, MANIFEST_PREFIX, 2);
+    uint64_t published = chain_parse_name(manifest + strlen(MANIFEST_PREFIX));
+    const char *key;
+    for (size_t i = memory_world_count(whole, CHAIN_PREFIX); i > 0; i--) { /* at last all */
+        key = memory_world_key(whole, CHAIN_PREFIX, i - 1);
+        assert_true(memory_world_remove(s.world->memory, key));
+        if (chain_parse_name(key + strlen(CHAIN_PREFIX)) <= published)
+            expect_failure(&s, ERR_MISMATCH, manifest);
+    }
+    size_t len;
+    for (size_t i = 0; (key = memory_world_key(whole, CHAIN_PREFIX, i)); i++) {
+        const char *data = memory_world_object(whole, key, &len);
+        memory_world_plant(s.world->memory, key, data, len);
+    }
+    memory_world_free(whole);
+    pr = player_new(s.world, &s.rules, 2);
+    (void)player_finish(pr, 5, false);
+    assert_int_equal(pr->p->status, PARTITION_STOPPED);
+    player_kill(pr);
+    oracle_end(s.world);
+    end(&s);
+}
+
+/* Its process has listed parts of open files, and dies. */
+static void leave_open_files(struct script *s) {
+    struct player *pr = player_new(s->world, &s->rules, 1);
+    work(pr, 24);
+    assert_int_equal(pr->p->status, PARTITION_RUNNING);
+    assert_true(chain_newest(pr->p->chain)->n_files > 0);
     player_kill(pr);
 }
 
@@ -200,6 +235,7 @@ static void test_rule_11_an_own_upload_that_was_inherited_is_copied(void **state
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rule_2_a_claim_behind_others_is_void),
+        cmocka_unit_test(test_rule_2_removed_checkpoints_are_missed),
         cmocka_unit_test(test_rule_6_a_gap_without_its_events_stops_the_job),
         cmocka_unit_test(test_rule_8_an_object_of_another_size_is_not_ours),
         cmocka_unit_test(test_rule_9_an_upload_that_others_listed_stops_the_job),

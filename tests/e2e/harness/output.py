@@ -22,6 +22,13 @@ class Output:
         """The object's bytes as they lie in the store."""
         raise NotImplementedError
 
+    def write(self, key, data):
+        """Puts the object there, as somebody who restores it would."""
+        raise NotImplementedError
+
+    def remove(self, key):
+        raise NotImplementedError
+
     def keys(self, prefix=""):
         return sorted(self.list(prefix))
 
@@ -71,6 +78,12 @@ class DirectoryOutput(Output):
     def read(self, key):
         return (self.directory / key).read_bytes()
 
+    def write(self, key, data):
+        (self.directory / key).write_bytes(data)
+
+    def remove(self, key):
+        (self.directory / key).unlink()
+
 
 class BucketOutput(Output):
     def __init__(self, minio, bucket, prefix=""):
@@ -83,6 +96,37 @@ class BucketOutput(Output):
 
     def read(self, key):
         return self.minio.read(self.bucket, self.prefix + key)
+
+    def write(self, key, data):
+        self.minio.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data)
+
+    def remove(self, key):
+        self.minio.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    def allow_all_but_reading(self, keys):
+        """Who has no credentials may do everything here, but not read these keys."""
+        bucket = f"arn:aws:s3:::{self.bucket}"
+        everybody = {"Principal": {"AWS": ["*"]}}
+        statements = [
+            {
+                **everybody,
+                "Effect": "Allow",
+                "Action": ["s3:ListBucket", "s3:GetBucketLocation"],
+                "Resource": [bucket],
+            },
+            {
+                **everybody,
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                "Resource": [f"{bucket}/*"],
+            },
+        ]
+        if keys:
+            resources = [f"{bucket}/{self.prefix}{key}" for key in keys]
+            deny = {"Effect": "Deny", "Action": ["s3:GetObject"], "Resource": resources}
+            statements.append({**everybody, **deny})
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        self.minio.client.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(policy))
 
 
 def decompress(key, data):

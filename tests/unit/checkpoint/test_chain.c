@@ -15,6 +15,7 @@
 #include "support/memory_store.h"
 
 #define PREFIX "job/clicks/p00002/"
+#define MANIFESTS "_manifests/job/clicks/p00002/"
 
 struct process {
     struct store *store;
@@ -47,6 +48,8 @@ static void process_start(struct process *p, uint64_t seed) {
     memory_store_hold(p->store, true);
     p->chain = chain_new(&(struct chain_config){.store = p->store,
                                                 .prefix = PREFIX,
+                                                .output = p->store,
+                                                .manifest_prefix = MANIFESTS,
                                                 .identity = &f.identity,
                                                 .host = "host",
                                                 .version = "1",
@@ -300,6 +303,7 @@ static void test_rule_2_a_higher_number_voids_the_claim(void **state) {
     claim(&f.a);
     chain_claim(f.b.chain, 100);
     assert_true(memory_store_step(f.b.store, 0)); /* LIST */
+    assert_true(memory_store_step(f.b.store, 0)); /* LIST of manifests */
     assert_true(memory_store_step(f.b.store, 0)); /* GET 1 */
     for (int i = 0; i < 15; i++)                  /* 2 comes, and is collected again */
         put(&f.a, 200 + i);
@@ -379,6 +383,11 @@ static void test_rule_2_failed_list_is_no_empty_chain(void **state) {
     memory_store_fail(f.b.store, STORE_LIST, 2, ERR_UNKNOWN, FAULT_BEFORE);
     claim(&f.b);
     assert_int_equal(f.b.results[CHAIN_DURABLE], 0);
+    memory_store_fail(f.b.store, STORE_LIST, 3, ERR_UNKNOWN, FAULT_BEFORE); /* after the claim */
+    claim(&f.b);
+    expect(&f.b, 0, 0, 3);
+    assert_true(exists(2));
+    assert_false(exists(3));
 }
 
 static void test_rule_2_foreign_names_are_passed_over(void **state) {
@@ -387,6 +396,152 @@ static void test_rule_2_foreign_names_are_passed_over(void **state) {
     memory_world_plant(f.world, PREFIX "chk-00000000000000000099.json.tmp", "x", 1);
     claim(&f.a);
     expect(&f.a, 1, 0, 0);
+}
+
+/* ---- Manifests that are newer (rule 2) ---------------------------------------------------------- */
+
+static void publish(uint64_t number) {
+    char name[32], text[80];
+    chain_name(number, name);
+    (void)snprintf(text, sizeof text, MANIFESTS "%s", name);
+    memory_world_plant(f.world, text, "{}", 2);
+}
+
+static void must_refuse(struct process *p, const char *manifest, const char *found,
+                        const char *restore) {
+    size_t objects = memory_world_count(f.world, "");
+    claim(p);
+    expect(p, 0, 0, 1);
+    assert_int_equal(p->error.code, ERR_MISMATCH);
+    assert_false(p->error.retriable);
+    assert_non_null(strstr(p->error.text, manifest));
+    assert_non_null(strstr(p->error.text, found));
+    assert_non_null(strstr(p->error.text, restore));
+    assert_int_equal(memory_world_count(f.world, ""), objects);
+}
+
+static void test_rule_2_removed_checkpoints_are_missed(void **state) {
+    (void)state;
+    claim(&f.a);
+    for (int i = 2; i <= 5; i++) {
+        put(&f.a, 100 * i);
+        publish((uint64_t)i);
+    }
+    assert_true(memory_world_remove(f.world, key(4)));
+    assert_true(memory_world_remove(f.world, key(5)));
+    must_refuse(&f.b, MANIFESTS "chk-00000000000000000005.json",
+                "the newest checkpoint is 3:", "chk-00000000000000000004.json");
+}
+
+static void test_rule_2_a_removed_chain_is_missed(void **state) {
+    (void)state;
+    publish(2);
+    must_refuse(&f.b, MANIFESTS "chk-00000000000000000002.json",
+                "there is no checkpoint:", "chk-00000000000000000001.json");
+}
+
+static void test_rule_2_manifests_up_to_the_newest_are_as_they_should_be(void **state) {
+    (void)state;
+    claim(&f.a);
+    put(&f.a, 200);
+    publish(2);
+    claim(&f.b);
+    expect(&f.b, 1, 0, 0);
+    assert_int_equal(chain_newest(f.b.chain)->number, 3);
+}
+
+/* The other partitions' are none of ours, nor is what merely looks like a manifest. */
+static void test_rule_2_other_manifests_are_passed_over(void **state) {
+    (void)state;
+    memory_world_plant(f.world, "_manifests/job/clicks/p00003/chk-00000000000000000009.json", "x",
+                       1);
+    memory_world_plant(f.world, MANIFESTS "chk-00000000000000000009.json.bak", "x", 1);
+    memory_world_plant(f.world, MANIFESTS "chk-9.json", "x", 1);
+    claim(&f.b);
+    expect(&f.b, 1, 0, 0);
+}
+
+/* Between the two listings of a claim the owner goes on and publishes: nothing is missing then. */
+static void test_rule_2_an_owner_that_goes_on_meanwhile_is_no_loss(void **state) {
+    (void)state;
+    claim(&f.a);
+    chain_claim(f.b.chain, 100);
+    for (int i = 2; i <= 4; i++) {
+        assert_true(memory_store_step(f.b.store, 0)); /* LIST: i - 1 */
+        put(&f.a, 100 * i);
+        publish((uint64_t)i);
+        assert_true(memory_store_step(f.b.store, 0)); /* manifests: i, so it lists again */
+        assert_string_equal(memory_store_pending_op(f.b.store, 0)->key, PREFIX "chk-");
+    }
+    run(&f.b);
+    expect(&f.b, 1, 0, 0);
+    assert_int_equal(chain_newest(f.b.chain)->number, 5);
+    assert_int_equal(chain_newest(f.b.chain)->next, 400);
+}
+
+/* The same where another process is the first: the listing has shown an empty chain. */
+static void test_rule_2_another_that_begins_meanwhile_is_no_loss(void **state) {
+    (void)state;
+    chain_claim(f.b.chain, 100);
+    assert_true(memory_store_step(f.b.store, 0));
+    claim(&f.a);
+    put(&f.a, 200);
+    publish(2);
+    run(&f.b);
+    expect(&f.b, 1, 0, 0);
+    assert_int_equal(chain_newest(f.b.chain)->next, 200);
+}
+
+/* The chain has gone on, but not as far as the manifest that was seen. */
+static void test_rule_2_a_chain_that_goes_on_behind_what_is_missing_is_refused(void **state) {
+    (void)state;
+    claim(&f.a);
+    put(&f.a, 200);
+    publish(9);
+    chain_claim(f.b.chain, 100);
+    assert_true(memory_store_step(f.b.store, 0));
+    assert_true(memory_store_step(f.b.store, 0));
+    put(&f.a, 300);
+    run(&f.b);
+    expect(&f.b, 0, 0, 1);
+    assert_non_null(strstr(f.b.error.text, "the newest checkpoint is 3:"));
+}
+
+/* What one claim has seen says nothing of the next: the objects may have been restored. */
+static void test_rule_2_restored_checkpoints_are_taken(void **state) {
+    (void)state;
+    claim(&f.a);
+    put(&f.a, 200);
+    publish(2);
+    size_t len;
+    const char *data = memory_world_object(f.world, key(2), &len);
+    char *copy = xstrndup(data, len);
+    assert_true(memory_world_remove(f.world, key(2)));
+    claim(&f.b);
+    expect(&f.b, 0, 0, 1);
+    memory_world_plant(f.world, key(2), copy, len);
+    free(copy);
+    claim(&f.b);
+    expect(&f.b, 1, 0, 1);
+    assert_int_equal(chain_newest(f.b.chain)->number, 3);
+}
+
+/* A year of manifests is not listed at each start. */
+static void test_rule_2_only_newer_manifests_are_listed(void **state) {
+    (void)state;
+    claim(&f.a);
+    put(&f.a, 200);
+    publish(1);
+    publish(2);
+    chain_claim(f.b.chain, 100);
+    assert_true(memory_store_step(f.b.store, 0));
+    assert_true(memory_store_apply(f.b.store, 0));
+    const struct store_op *op = memory_store_pending_op(f.b.store, 0);
+    assert_string_equal(op->key, MANIFESTS "chk-");
+    assert_string_equal(op->start_after, MANIFESTS "chk-00000000000000000002.json");
+    assert_int_equal(op->n_entries, 0);
+    run(&f.b);
+    expect(&f.b, 1, 0, 0);
 }
 
 /* ---- Collection (rule 3) ------------------------------------------------------------------------ */
@@ -474,6 +629,15 @@ int main(void) {
         CASE(test_rule_2_another_identity_fails),
         CASE(test_rule_2_failed_list_is_no_empty_chain),
         CASE(test_rule_2_foreign_names_are_passed_over),
+        CASE(test_rule_2_removed_checkpoints_are_missed),
+        CASE(test_rule_2_a_removed_chain_is_missed),
+        CASE(test_rule_2_manifests_up_to_the_newest_are_as_they_should_be),
+        CASE(test_rule_2_other_manifests_are_passed_over),
+        CASE(test_rule_2_an_owner_that_goes_on_meanwhile_is_no_loss),
+        CASE(test_rule_2_another_that_begins_meanwhile_is_no_loss),
+        CASE(test_rule_2_a_chain_that_goes_on_behind_what_is_missing_is_refused),
+        CASE(test_rule_2_restored_checkpoints_are_taken),
+        CASE(test_rule_2_only_newer_manifests_are_listed),
         CASE(test_rule_3_only_others_than_claims_go_after_ten_newer),
         CASE(test_rule_3_the_inherited_one_goes_too_but_no_claim),
         CASE(test_rule_3_a_collected_number_put_again_is_lost),
