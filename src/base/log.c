@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -52,24 +53,45 @@ static void put_json_string(FILE *f, const char *s) {
     (void)fputc('"', f);
 }
 
-void log_write(enum log_level level, const char *event, const char *fmt, ...) {
-    if (!log_enabled(level))
-        return;
-    char message[2048];
-    va_list ap;
-    va_start(ap, fmt);
-    if (vsnprintf(message, sizeof message, fmt, ap) < 0)
-        message[0] = '\0';
-    va_end(ap);
+/* ---- Repeats ------------------------------------------------------------------------------------- */
 
+enum { EVENTS_MAX = 128 };
+
+struct repeats {
+    const char *event; /* a literal of the caller's; compared as text */
+    enum log_level level;
+    int64_t since_ms; /* monotonic: when the burst began */
+    unsigned lines, held;
+};
+
+static struct repeats repeats[EVENTS_MAX];
+static size_t n_repeats;
+
+static int64_t now_ms(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static struct repeats *repeats_of(const char *event) {
+    for (size_t i = 0; i < n_repeats; i++)
+        if (strcmp(repeats[i].event, event) == 0)
+            return &repeats[i];
+    if (n_repeats == EVENTS_MAX)
+        return NULL; /* there are fewer events than that */
+    repeats[n_repeats] = (struct repeats){.event = event};
+    return &repeats[n_repeats++];
+}
+
+/* ---- Lines --------------------------------------------------------------------------------------- */
+
+static void put_line(enum log_level level, const char *event, const char *message) {
     struct timespec now;
     struct tm tm;
     char stamp[32];
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)gmtime_r(&now.tv_sec, &tm);
     (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-
-    (void)pthread_mutex_lock(&lock);
     flockfile(stderr);
     if (before_line)
         before_line();
@@ -80,13 +102,66 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...) {
         put_json_string(stderr, message);
         (void)fputs("}\n", stderr);
     } else {
-        for (char *p = message; *p; p++)
-            if (*p == '\n' || *p == '\r')
-                *p = ' ';
-        (void)fprintf(stderr, "%s.%03ldZ %-5s %s: %s\n", stamp, now.tv_nsec / 1000000,
-                      level_name(level), event, message);
+        (void)fprintf(stderr, "%s.%03ldZ %-5s %s: ", stamp, now.tv_nsec / 1000000,
+                      level_name(level), event);
+        for (const char *p = message; *p; p++)
+            (void)fputc(*p == '\n' || *p == '\r' ? ' ' : *p, stderr);
+        (void)fputc('\n', stderr);
     }
     (void)fflush(stderr);
     funlockfile(stderr);
+}
+
+static void tell_held(struct repeats *r, int64_t now) {
+    char message[128];
+    if (r->held == 0)
+        return;
+    (void)snprintf(message, sizeof message, "%u more lines of this event in %lld s were held back",
+                   r->held, (long long)(now - r->since_ms + 999) / 1000);
+    r->held = 0;
+    put_line(r->level, r->event, message);
+}
+
+/* Under the lock. False where the line is held back. */
+static bool may_pass(enum log_level level, const char *event) {
+    struct repeats *r = level == LOG_ERROR || level == LOG_DEBUG ? NULL : repeats_of(event);
+    if (!r)
+        return true;
+    int64_t now = now_ms();
+    if (r->lines == 0 || now - r->since_ms >= LOG_BURST_MS) {
+        tell_held(r, now);
+        r->since_ms = now;
+        r->lines = 0;
+    }
+    r->level = level;
+    if (r->lines < LOG_BURST) {
+        r->lines++;
+        return true;
+    }
+    r->held++;
+    return false;
+}
+
+void log_flush(bool all) {
+    (void)pthread_mutex_lock(&lock);
+    int64_t now = now_ms();
+    for (size_t i = 0; i < n_repeats; i++)
+        if (all || now - repeats[i].since_ms >= LOG_BURST_MS)
+            tell_held(&repeats[i], now);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void log_write(enum log_level level, const char *event, const char *fmt, ...) {
+    if (!log_enabled(level))
+        return;
+    char message[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    if (vsnprintf(message, sizeof message, fmt, ap) < 0)
+        message[0] = '\0';
+    va_end(ap);
+    (void)pthread_mutex_lock(&lock);
+    if (may_pass(level, event))
+        put_line(level, event, message);
     (void)pthread_mutex_unlock(&lock);
 }

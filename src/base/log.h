@@ -11,6 +11,12 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 void log_init(enum log_format format, enum log_level level);
 bool log_enabled(enum log_level level);
+/* Lines of one event that repeat are held back: of more than LOG_BURST within LOG_BURST_MS the rest is
+ * only counted, and the count is told with the event's next line or by log_flush. Errors and debug
+ * lines never are. */
+enum { LOG_BURST = 20, LOG_BURST_MS = 10 * 1000 };
+/* Tells what has been held back long enough; with `all`, whatever has. Call it now and then. */
+void log_flush(bool all);
 /* While a progress line stands on the terminal, the log clears it before it writes. */
 void log_set_before_line(void (*fn)(void));
 void log_write(enum log_level level, const char *event, const char *fmt, ...)

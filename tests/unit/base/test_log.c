@@ -158,6 +158,37 @@ static void before_line_is_called(void **state) {
     assert_null(strstr(lines + 9, "<cleared>"));
 }
 
+static unsigned count(const char *words, const char *in) {
+    unsigned n = 0;
+    for (const char *p = in; (p = strstr(p, words)) != NULL; p++)
+        n++;
+    return n;
+}
+
+static void repeats_are_held_back_and_counted(void **state) {
+    (void)state;
+    listen(LOG_TEXT, LOG_INFO);
+    for (int i = 0; i < LOG_BURST + 7; i++)
+        log_warn("test_repeats", "number %d", i);
+    log_warn("test_another", "passes");
+    log_flush(false); /* the burst is not over */
+    log_flush(true);
+    log_flush(true); /* told once */
+    const char *t = heard();
+    assert_int_equal(count("test_repeats: number", t), LOG_BURST);
+    assert_int_equal(count("test_another: passes", t), 1);
+    assert_int_equal(count("warn  test_repeats: 7 more lines of this event in ", t), 1);
+}
+
+static void errors_are_never_held_back(void **state) {
+    (void)state;
+    listen(LOG_TEXT, LOG_INFO);
+    for (int i = 0; i < 2 * LOG_BURST; i++)
+        log_error("test_errors", "number %d", i);
+    log_flush(true);
+    assert_int_equal(count("test_errors: ", heard()), 2 * LOG_BURST);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json),
@@ -168,6 +199,8 @@ int main(void) {
         cmocka_unit_test(long_messages_are_cut),
         cmocka_unit_test(levels),
         cmocka_unit_test(before_line_is_called),
+        cmocka_unit_test(repeats_are_held_back_and_counted),
+        cmocka_unit_test(errors_are_never_held_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
