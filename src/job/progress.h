@@ -10,7 +10,8 @@ struct progress {
     bool terminal;
     int64_t every_ms; /* between two lines */
     int64_t last_ms;  /* monotonic */
-    uint64_t last_records;
+    uint64_t last_records, last_done;
+    double speed; /* offsets a second, smoothed */
     bool begun;
 };
 

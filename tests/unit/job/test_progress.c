@@ -99,12 +99,87 @@ static void test_restart_and_no_watermark(void **state) {
     assert_non_null(strstr(text, "progress: 0 events/s, watermark none yet"));
 }
 
+/* position and end of one partition that began at 1,000 */
+static void show_offsets(struct progress *p, bool bounded, int64_t position, int64_t end) {
+    struct partition_metrics m = partition((uint64_t)position);
+    m.begin = 1000;
+    m.position = position;
+    m.end = end;
+    progress_show(p, &(struct job_metrics){
+                         .running = true, .bounded = bounded, .partitions = &m, .n_partitions = 1});
+}
+
+static void test_share_of_a_bounded_run(void **state) {
+    (void)state;
+    struct progress p;
+    char text[TEXT_MAX];
+    progress_init(&p, false);
+    capture();
+    show_offsets(&p, true, 1000, 11000);
+    p.last_ms -= 20000;
+    show_offsets(&p, true, 3000, 11000); /* 2,000 of 10,000 in 20 s */
+    captured_text(text);
+    assert_non_null(strstr(text, "progress: 20.0 % done, 1m2")); /* 80 s, and a few ms */
+    assert_non_null(strstr(text, "s left, "));
+}
+
+static void test_share_of_a_backlog_only(void **state) {
+    (void)state;
+    struct progress p;
+    char text[TEXT_MAX];
+    progress_init(&p, false);
+    capture();
+    show_offsets(&p, false, 1000, 11000);
+    p.last_ms -= 20000;
+    show_offsets(&p, false, 3000, 11000);
+    captured_text(text);
+    assert_non_null(strstr(text, "progress: 20.0 % done"));
+    capture();
+    p.last_ms -= 20000;
+    show_offsets(&p, false, 11900, 12000); /* less than ten seconds' worth is none */
+    captured_text(text);
+    assert_null(strstr(text, "done"));
+    assert_non_null(strstr(text, "events/s"));
+}
+
+/* Without an end that is known there is no share. */
+static void test_no_share_of_the_unknown(void **state) {
+    (void)state;
+    struct progress p;
+    char text[TEXT_MAX];
+    progress_init(&p, false);
+    capture();
+    show_offsets(&p, true, 1000, -1);
+    p.last_ms -= 20000;
+    show_offsets(&p, true, 3000, -1);
+    captured_text(text);
+    assert_null(strstr(text, "done"));
+}
+
+static void test_a_bar_on_a_terminal(void **state) {
+    (void)state;
+    struct progress p;
+    char text[TEXT_MAX];
+    progress_init(&p, true);
+    capture();
+    show_offsets(&p, true, 1000, 11000);
+    p.last_ms -= 20000;
+    show_offsets(&p, true, 6000, 11000);
+    captured_text(text);
+    progress_end(&p);
+    assert_non_null(strstr(text, "[##########..........] 50.0 % done, "));
+}
+
 int main(void) {
     log_init(LOG_TEXT, LOG_INFO);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_line),
         cmocka_unit_test(test_not_too_often),
         cmocka_unit_test(test_restart_and_no_watermark),
+        cmocka_unit_test(test_share_of_a_bounded_run),
+        cmocka_unit_test(test_share_of_a_backlog_only),
+        cmocka_unit_test(test_no_share_of_the_unknown),
+        cmocka_unit_test(test_a_bar_on_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
