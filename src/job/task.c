@@ -48,6 +48,7 @@ void task_drop(struct task *t) {
     report_add_stats(t->count, &t->partition->stats);
     t->savepoint_wanted |= partition_savepoint_pending(t->partition);
     t->partition->status = PARTITION_LOST; /* answers that still come change nothing */
+    t->partition->cfg.observer = (struct partition_observer){0}; /* it may outlive the task */
     if (partition_idle(t->partition)) {
         partition_free(t->partition);
     } else {
