@@ -20,6 +20,12 @@ void delay_observe(struct delay_histogram *h, int64_t ms) {
     h->sum_ms += (uint64_t)ms;
 }
 
+void delay_add(struct delay_histogram *to, const struct delay_histogram *more) {
+    for (int b = 0; b <= DELAY_BUCKETS; b++)
+        to->counts[b] += more->counts[b];
+    to->sum_ms += more->sum_ms;
+}
+
 void partition_counters_add(struct partition_counters *to, const struct partition_counters *more) {
     for (int c = 0; c < CLASS_COUNT; c++)
         to->events[c] += more->events[c];
@@ -34,9 +40,7 @@ void partition_counters_add(struct partition_counters *to, const struct partitio
     to->bytes_published += more->bytes_published;
     to->checkpoints += more->checkpoints;
     to->checkpoint_failures += more->checkpoint_failures;
-    for (int b = 0; b <= DELAY_BUCKETS; b++)
-        to->visibility.counts[b] += more->visibility.counts[b];
-    to->visibility.sum_ms += more->visibility.sum_ms;
+    delay_add(&to->visibility, &more->visibility);
 }
 
 const char *file_state_name(enum file_state s) {

@@ -29,6 +29,7 @@ struct delay_histogram {
     uint64_t sum_ms;
 };
 void delay_observe(struct delay_histogram *h, int64_t ms);
+void delay_add(struct delay_histogram *to, const struct delay_histogram *more);
 
 /* Counted since the process began, through restarts and rebalances: none of these ever falls. */
 struct partition_counters {
@@ -55,6 +56,7 @@ struct partition_metrics {
     uint64_t open_windows, open_files;
     uint64_t checkpoint_number;
     int64_t checkpoint_age_ms, checkpoint_duration_ms, checkpoint_bytes; /* age < 0: none yet */
+    int64_t unsaved_ms;  /* since when something is in no durable checkpoint; 0: nothing is */
     int64_t replay_from; /* the smallest offset that Kafka must still hold, or -1 */
     struct totals read[CLASS_COUNT], listed[CLASS_COUNT]; /* durable totals of the job */
 };
@@ -99,11 +101,16 @@ struct job_metrics {
     bool running;
     bool bounded;
     uint64_t restarts;
-    uint64_t memory_used, memory_peak, memory_limit; /* bytes of buffers */
+    uint64_t memory_used, memory_peak; /* bytes of buffers */
+    uint64_t memory_budget;            /* what these may be: the limit without the fetch queue */
+    uint64_t memory_limit;             /* memory.limit */
     struct time_spent worker;
     struct time_spent worker_rate; /* the same within the last second or so, scaled to 1,000 ms */
-    struct store_counters output, checkpoints;          /* requests since the process began */
-    uint64_t output_busy_rate;                          /* ms per second with requests under way */
+    struct store_counters output, checkpoints; /* requests since the process began */
+    uint64_t output_busy_rate;                 /* ms per second with requests under way */
+    /* Of all partitions since the process began, those that have left included. */
+    uint64_t records, bytes_in, bytes_out;
+    struct delay_histogram visibility;
     double records_rate, bytes_in_rate, bytes_out_rate; /* a second, over the last five or so */
     const char *const *reasons;                         /* names of rejected[], static */
     size_t n_reasons;

@@ -1,15 +1,13 @@
 #include "job/rates.h"
 
+/* Not the partitions' sums: those leave, and come back with all that they had counted. */
 static struct rates_sample sample_of(const struct job_metrics *m, int64_t now_ms) {
-    struct rates_sample s = {
-        .at_ms = now_ms, .worker = m->worker, .store_busy_ms = m->output.busy_ms};
-    for (size_t i = 0; i < m->n_partitions; i++) {
-        const struct partition_counters *c = &m->partitions[i].count;
-        s.records += c->records;
-        s.bytes_in += c->bytes_in;
-        s.bytes_out += c->bytes_out;
-    }
-    return s;
+    return (struct rates_sample){.at_ms = now_ms,
+                                 .records = m->records,
+                                 .bytes_in = m->bytes_in,
+                                 .bytes_out = m->bytes_out,
+                                 .store_busy_ms = m->output.busy_ms,
+                                 .worker = m->worker};
 }
 
 /* The newest sample that is at least ms old, else the oldest. */
@@ -24,7 +22,6 @@ static const struct rates_sample *back(const struct rates *r, int64_t now_ms, in
     return s;
 }
 
-/* Partitions that have left take their counts with them: not a speed below zero. */
 static double per_second(uint64_t now, uint64_t then, int64_t ms) {
     return now > then ? (double)(now - then) * 1000 / (double)ms : 0;
 }

@@ -74,8 +74,22 @@ void task_metrics(const struct task *t, struct partition_metrics *m) {
                                     .checkpoint_bytes = -1,
                                     .checkpoint_age_ms = -1,
                                     .checkpoint_duration_ms = -1};
+    if (t->unsaved_since_ms >= 0)
+        m->unsaved_ms = t->worker->now_ms - t->unsaved_since_ms;
     if (t->partition)
         live_metrics(t, m);
+}
+
+/* Something that is in no durable checkpoint: counted from the look at which it was seen first, or
+ * from the last checkpoint, which did not hold all that had come meanwhile. */
+static void watch_unsaved(struct task *t) {
+    const struct partition *p = t->partition;
+    uint64_t durable = t->count->checkpoints + (p ? p->stats.checkpoints : 0);
+    if (t->state == TASK_ENDED || (p && p->changes == p->put_changes && !chain_busy(p->chain)))
+        t->unsaved_since_ms = -1;
+    else if (t->unsaved_since_ms < 0 || durable != t->seen_checkpoints)
+        t->unsaved_since_ms = t->worker->now_ms;
+    t->seen_checkpoints = durable;
 }
 
 /* ---- What happens to it ------------------------------------------------------------------------- */
@@ -216,6 +230,7 @@ static void publish_partitions(struct worker *w) {
     m->files_cut = false;
     for (size_t i = 0; i < w->n_tasks; i++) {
         struct task *t = w->tasks[i];
+        watch_unsaved(t);
         task_metrics(t, &m->partitions[i]);
         sampler_arm(&t->ingest.sampler);
         if (watched && t->partition)
@@ -231,6 +246,19 @@ static void publish_partitions(struct worker *w) {
         atomic_store_explicit(w->cfg.consumed, consumed, memory_order_relaxed);
 }
 
+/* What the ledger alone counts; the rest is split between it and the partition objects. */
+static void publish_sums(struct worker *w) {
+    struct job_metrics *m = &w->metrics;
+    struct partition_counters sum = {0};
+    for (size_t i = 0; i < w->cfg.ledger->n; i++)
+        if (w->cfg.ledger->partitions[i])
+            partition_counters_add(&sum, w->cfg.ledger->partitions[i]);
+    m->records = sum.records;
+    m->bytes_in = sum.bytes_in;
+    m->bytes_out = sum.bytes_out;
+    m->visibility = sum.visibility;
+}
+
 static void publish_stores(struct worker *w) {
     struct job_metrics *m = &w->metrics;
     store_counters_read(w->cfg.output, &m->output);
@@ -243,6 +271,7 @@ void worker_publish(struct worker *w) {
     struct job_metrics *m = &w->metrics;
     w->published_ms = w->now_ms;
     publish_partitions(w);
+    publish_sums(w);
     publish_stores(w);
     warn_of_mismatches(w);
     m->running = !w->failed;
@@ -250,6 +279,7 @@ void worker_publish(struct worker *w) {
     m->restarts = w->cfg.restart->count;
     m->memory_used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
     m->memory_peak = atomic_load_explicit(&w->budget.peak, memory_order_relaxed);
+    m->memory_budget = w->budget.limit;
     m->memory_limit = w->cfg.settings->memory.limit;
     m->worker = w->cfg.ledger->worker;
     m->reasons = reason_names();

@@ -20,7 +20,7 @@ struct task *task_new(struct worker *w, int32_t id) {
     struct task *t = xcalloc(1, sizeof *t);
     t->worker = w;
     t->id = id;
-    t->log_end = -1;
+    t->log_end = t->unsaved_since_ms = -1;
     t->count = ledger_partition(w->cfg.ledger, id);
     t->ingest.record_ts = TS_NONE;
     t->chain_prefix = xasprintf("%s/%s/p%05" PRId32 "/", s->name, s->kafka.topic, id);
@@ -34,6 +34,8 @@ struct task *task_new(struct worker *w, int32_t id) {
 }
 
 void task_free(struct task *t) {
+    if (t->partition) /* the job's next try counts on from here */
+        report_add_stats(t->count, &t->partition->stats);
     partition_free(t->partition);
     identity_clear(&t->identity);
     free(t->chain_prefix);

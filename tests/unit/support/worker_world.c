@@ -175,42 +175,66 @@ static void keep_last(void *ctx, const struct job_metrics *now) {
     ((struct process *)ctx)->last = *now;
 }
 
-struct process *process_new(struct worker_world *w, const struct process_options *o) {
-    struct process *p = xcalloc(1, sizeof *p);
-    p->world = w;
-    load(&p->settings, o);
-    p->output = memory_store_open(w->store);
-    p->checkpoints = memory_store_open(w->store);
-    fake_random_init(&p->random, w->seed++);
-    p->restart.attempts = p->settings.restart.attempts;
-    p->worker = worker_new(&(struct worker_config){.settings = &p->settings,
-                                                   .output = p->output,
-                                                   .checkpoints = p->checkpoints,
-                                                   .clock = &w->clock,
-                                                   .random = &p->random.random,
-                                                   .bounded = o->bounded,
-                                                   .accept_changes = o->accept_changes,
-                                                   .allow_data_loss = o->allow_data_loss,
-                                                   .lost = o->lost,
-                                                   .host = "test",
-                                                   .pid = 1,
-                                                   .restart = &p->restart,
-                                                   .bounds = &p->bounds,
-                                                   .command = &p->command,
-                                                   .ledger = &p->ledger,
-                                                   .metrics = o->metrics,
-                                                   .journal = o->journal,
-                                                   .requests = o->requests,
-                                                   .consumed = &p->consumed,
-                                                   .progress = keep_last,
-                                                   .progress_ctx = p});
+static struct worker *make_worker(struct process *p) {
+    const struct process_options *o = &p->options;
+    return worker_new(&(struct worker_config){.settings = &p->settings,
+                                              .output = p->output,
+                                              .checkpoints = p->checkpoints,
+                                              .clock = &p->world->clock,
+                                              .random = &p->random.random,
+                                              .bounded = o->bounded,
+                                              .accept_changes = o->accept_changes,
+                                              .allow_data_loss = o->allow_data_loss,
+                                              .lost = o->lost,
+                                              .host = "test",
+                                              .pid = 1,
+                                              .restart = &p->restart,
+                                              .bounds = &p->bounds,
+                                              .command = &p->command,
+                                              .ledger = &p->ledger,
+                                              .metrics = o->metrics,
+                                              .journal = o->journal,
+                                              .requests = o->requests,
+                                              .consumed = &p->consumed,
+                                              .progress = keep_last,
+                                              .progress_ctx = p});
+}
+
+/* What one try owns, as in job.c. */
+static void open_try(struct process *p) {
+    p->output = memory_store_open(p->world->store);
+    p->checkpoints = memory_store_open(p->world->store);
+    p->worker = make_worker(p);
     struct source_handler handler = worker_handler(p->worker);
-    p->source = fake_source_new(w->topic, &w->fake, &handler);
+    p->source = fake_source_new(p->world->topic, &p->world->fake, &handler);
     worker_use_source(p->worker, &p->source->base);
     int32_t n = 0;
     (void)p->source->base.ops->partition_count(&p->source->base, 0, &n, &p->error);
-    fake_source_give(p->source, o->partitions ? o->partitions : n);
+    fake_source_give(p->source, p->options.partitions ? p->options.partitions : n);
+}
+
+static void close_try(struct process *p) {
+    store_free(p->output);
+    store_free(p->checkpoints);
+    worker_free(p->worker);
+    p->source->base.ops->free(&p->source->base);
+}
+
+struct process *process_new(struct worker_world *w, const struct process_options *o) {
+    struct process *p = xcalloc(1, sizeof *p);
+    p->world = w;
+    p->options = *o;
+    load(&p->settings, o);
+    fake_random_init(&p->random, w->seed++);
+    p->restart.attempts = p->settings.restart.attempts;
+    open_try(p);
     return p;
+}
+
+void process_restart(struct process *p) {
+    close_try(p);
+    p->last = (struct job_metrics){0};
+    open_try(p);
 }
 
 void process_on_poll(struct process *p, void (*fn)(void *process, int n)) {
@@ -223,10 +247,7 @@ enum worker_end process_run(struct process *p) {
 }
 
 void process_free(struct process *p) {
-    store_free(p->output);
-    store_free(p->checkpoints);
-    worker_free(p->worker);
-    p->source->base.ops->free(&p->source->base);
+    close_try(p);
     free(p->bounds.end);
     ledger_free(&p->ledger);
     settings_free(&p->settings);

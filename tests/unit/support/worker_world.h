@@ -60,6 +60,7 @@ struct process_options {
 
 struct process {
     struct worker_world *world;
+    struct process_options options;
     struct settings settings;
     struct store *output, *checkpoints;
     struct fake_random random;
@@ -80,6 +81,8 @@ struct process *process_new(struct worker_world *w, const struct process_options
 /* It calls fn(process, n) at the beginning of the nth poll. */
 void process_on_poll(struct process *p, void (*fn)(void *process, int n));
 enum worker_end process_run(struct process *p);
+/* After a run that has failed: the job's next try, with a worker, stores and a source of its own. */
+void process_restart(struct process *p);
 /* Dies: what is under way never happens. */
 void process_free(struct process *p);
 
