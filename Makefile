@@ -201,8 +201,10 @@ compdb: compile_commands.json ## Write compile_commands.json for editors and cla
 compile_commands.json:
 	@scripts/compdb $@ $(CC) $(ALL_CFLAGS) -- $(C_SOURCES)
 
-docs: $(BIN) ## Write the settings' reference from the program's own table
-	@mkdir -p docs && $(BIN) --help=settings-markdown > docs/settings.md.tmp && mv docs/settings.md.tmp docs/settings.md
+docs: $(BIN) ## Write the references of settings and metrics from the program's own tables
+	@mkdir -p docs && for what in settings metrics; do \
+		$(BIN) --help=$$what-markdown > docs/$$what.md.tmp && \
+		mv docs/$$what.md.tmp docs/$$what.md || exit 1; done
 
 bench: $(BIN) ## Run the benchmark
 	@if [ -x bench/run ]; then bench/run; else echo 'bench/run: no benchmark yet' >&2; exit 1; fi

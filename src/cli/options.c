@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "control/metrics_table.h"
 #include "job/settings_table.h"
 
 extern char **environ;
@@ -211,6 +212,8 @@ int cli_main(const struct cli_command *commands, size_t n, int argc, char **argv
         settings_print_text(stdout);
     else if (strcmp(word, "--help=settings-markdown") == 0)
         settings_print_markdown(stdout);
+    else if (strcmp(word, "--help=metrics-markdown") == 0)
+        metrics_print_markdown(stdout);
     else {
         for (size_t i = 0; i < n; i++)
             if (strcmp(commands[i].name, word) == 0)
