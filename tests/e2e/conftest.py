@@ -21,7 +21,7 @@ tidemark          runs the program, harness/tidemark.py: run(...), start(...); e
 directory_output  an empty directory for output.path and a reader of it, harness/output.py.
 bucket_output     the same with a new bucket.
 store_proxy       harness/proxy.py: a way to minio that breaks where the test says.
-proxied_kafka     the same with a broker of its own: proxied_kafka.proxy, .proxied_settings().
+proxied_kafka     harness/kafka_proxy.py: the same to a broker of its own.
 store             harness/job.py: a directory, then S3; a test that takes it runs twice.
 job               job(topic, {...}) makes a Job on that store, which runs and is compared.
 
@@ -32,9 +32,10 @@ what scripts/setup installed; PYTEST_ARGS="-k name -x" picks tests.
 import pytest
 from harness.job import Job, Store
 from harness.kafka import Kafka
+from harness.kafka_proxy import ProxiedKafka
 from harness.minio import Minio
 from harness.output import BucketOutput, DirectoryOutput
-from harness.proxy import ProxiedKafka, Proxy
+from harness.proxy import Proxy
 from harness.tidemark import Tidemark
 
 
@@ -75,13 +76,20 @@ def store_proxy(minio):
     proxy.stop()
 
 
-@pytest.fixture
-def proxied_kafka(tmp_path):
-    server = ProxiedKafka(tmp_path / "proxied")
+@pytest.fixture(scope="module")
+def proxied_kafka_server(tmp_path_factory):
+    server = ProxiedKafka(tmp_path_factory.mktemp("kafka"))
     try:
         yield from _running(server)
     finally:
         server.proxy.stop()
+
+
+@pytest.fixture
+def proxied_kafka(proxied_kafka_server):
+    proxied_kafka_server.ensure_running()
+    yield proxied_kafka_server
+    proxied_kafka_server.proxy.heal()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import glob
 import json
 import os
 import random
-import signal
 import subprocess
 import time
 
@@ -246,45 +245,6 @@ def test_the_network_to_the_broker_breaks(proxied_kafka, tidemark, directory_sto
     assert generator.stop() == 143
     assert process.stop(10) == 143
     finish(j)
-
-
-# ---- Groups -------------------------------------------------------------------------------------
-
-
-def test_members_of_a_group_are_killed_and_started_in_a_storm(kafka, make_job, minio_store):
-    topic = kafka.create_topic(partitions=4)
-    j = make_job(minio_store, topic, GROUP)
-    generator = j.start_generator(rate=800, **STREAM)
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
-    members = [j.start(), j.start()]
-    until = time.monotonic() + 30
-    leaves = 0
-    while time.monotonic() < until or leaves < 12:
-        time.sleep(dice.uniform(0.2, 3.5))
-        alive(*members)
-        victim = dice.randrange(2)
-        how = dice.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
-        members[victim].signal(how)
-        if how == signal.SIGTERM:
-            assert members[victim].wait(15) == 143
-        else:
-            members[victim].kill9()
-        leaves += 1
-        time.sleep(dice.choice([0, 0, 1.5]))
-        members[victim] = j.start()
-    print(f"{leaves} leaves, checkpoints {j.newest()}")
-    wait_until(
-        lambda: owners(j, range(4)) == {member.pid for member in members},
-        lambda: f"both to own partitions: {owners(j, range(4))}",
-        60,
-        interval=0.5,
-    )
-    assert generator.stop() == 143
-    for member in members:
-        assert member.stop(15) == 143
-    assert finish(j).count("event") > 10_000
 
 
 # ---- What the topic does ------------------------------------------------------------------------

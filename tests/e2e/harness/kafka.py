@@ -1,6 +1,7 @@
 """A real Kafka broker, one KRaft node, and what tests ask of brokers. Three: cluster.py."""
 
 import base64
+import re
 import subprocess
 import uuid
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ auto.leader.rebalance.enable=false
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=200
 group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
+group.min.session.timeout.ms=500
 offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=5
 transaction.state.log.replication.factor={replicas}
@@ -36,6 +37,8 @@ transaction.state.log.num.partitions=5
 
 _LOG4J = """
 log4j.rootLogger=WARN, stdout
+# Says when a group has a new generation.
+log4j.logger.kafka.coordinator.group.GroupCoordinator=INFO
 log4j.appender.stdout=org.apache.log4j.ConsoleAppender
 log4j.appender.stdout.layout=org.apache.log4j.PatternLayout
 log4j.appender.stdout.layout.ConversionPattern=%d %p %c %m%n
@@ -189,6 +192,11 @@ class Brokers:
 
     def cluster_id(self):
         return self._admin().list_topics(timeout=5.0).cluster_id
+
+    def generations(self, group):
+        """How many times the group's members have been given partitions anew."""
+        stable = re.compile(rf"Stabilized group {re.escape(group)} generation ([0-9]+) ")
+        return max(map(int, stable.findall(self.log.read_text(errors="replace"))), default=0)
 
     def topic_config(self, name):
         """{name: value} of the topic's configuration."""

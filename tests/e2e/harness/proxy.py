@@ -7,7 +7,6 @@ import struct
 import threading
 import time
 
-from .kafka import Kafka
 from .processes import free_port
 
 _PIECE = 65536
@@ -32,6 +31,10 @@ class Fault:
     def end(self):
         """From now on it happens to no request."""
         self.left = 0
+
+    async def until_released(self):
+        while not self.released:
+            await asyncio.sleep(0.01)
 
     def _takes(self, line):
         if self.left <= 0 or not self.pattern.search(line) or not self.chance():
@@ -91,6 +94,7 @@ class Proxy:
         tear    the target gets `after` bytes of the body, then both connections are reset
         leave   the client vanishes `after` ms after the target has got the whole request
         hold    the request waits until release()
+        keep    the target gets the request and answers it; the answer waits until release()
         BYTES   the client gets these bytes as the answer, and the target gets nothing
 
         Of several faults that match a request the first takes it. It lets `skip` requests pass,
@@ -134,6 +138,9 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
+    def _connection(self, client, target):
+        return Connection(self, client, target)
+
     async def _accept(self, reader, writer):
         if self.refusing:
             _reset(writer)
@@ -145,7 +152,7 @@ class Proxy:
         if target is None or self.refusing:
             _reset(writer)
             return
-        connection = _Connection(self, (reader, writer), target)
+        connection = self._connection((reader, writer), target)
         self._connections.add(connection)
         try:
             await connection.run()
@@ -153,15 +160,16 @@ class Proxy:
             self._connections.discard(connection)
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """The connection is to be reset."""
 
 
-class _Connection:
+class Connection:
     def __init__(self, proxy, client, target):
         self.proxy, self.client, self.target = proxy, client, target
         self.passed_up = self.passed_down = 0
         self.line, self.answer_fault = None, None
+        self.was_held = False
 
     async def run(self):
         up = asyncio.ensure_future(self._requests() if self.proxy.http else self._up())
@@ -222,7 +230,11 @@ class _Connection:
                 continue
             fault.hits += 1
             if fault.action == "lose":
-                raise _Broken
+                raise Broken
+            if fault.action == "keep":
+                await fault.until_released()
+                await self._send_down(piece)
+                continue
             await self._send_down(piece[: fault.after])
             return
 
@@ -232,6 +244,8 @@ class _Connection:
             try:
                 head = await reader.readuntil(b"\r\n\r\n")
             except asyncio.IncompleteReadError:
+                while self.was_held and self.line:  # its answer is of interest, client or not
+                    await asyncio.sleep(0.01)
                 return
             length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
             await self._request(head, int(length[1]) if length else 0)
@@ -242,14 +256,14 @@ class _Connection:
         action = fault and fault.action
         if action == "hold":
             fault.hits += 1
-            while not fault.released:
-                await asyncio.sleep(0.01)
+            self.was_held = True
+            await fault.until_released()
         if isinstance(action, bytes):
             fault.hits += 1
             await self._body(length, lambda piece: asyncio.sleep(0))
             await self._send_down(action)
             return
-        if action in ("lose", "cut"):
+        if action in ("lose", "cut", "keep"):
             self.answer_fault = fault
         self.line = line
         await self._send_up(head)
@@ -258,13 +272,13 @@ class _Connection:
             await asyncio.sleep(fault.after / 1000)
         if action in ("leave", "tear"):
             fault.hits += 1
-            raise _Broken
+            raise Broken
 
     async def _body(self, length, send):
         while length > 0:
             piece = await self.client[0].read(min(length, _PIECE))
             if not piece:
-                raise _Broken
+                raise Broken
             length -= len(piece)
             await send(piece)
 
@@ -274,7 +288,7 @@ async def _send(writer, piece, limit, before):
     writer.write(piece[: max(0, limit - before)] if over else piece)
     await writer.drain()
     if over:
-        raise _Broken
+        raise Broken
 
 
 def _reset(writer):
@@ -293,29 +307,3 @@ def answer(status, code="", message="a fault of the tests' own"):
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
     head = f"HTTP/1.1 {status} Fault\r\nContent-Length: {len(body)}\r\nDate: {date}\r\n"
     return f"{head}Content-Type: application/xml\r\n\r\n{body}".encode()
-
-
-class ProxiedKafka(Kafka):
-    """A broker with a second listener, which is reached and advertised through `proxy` alone.
-
-    The harness's own clients go past it.
-    """
-
-    def __init__(self, directory):
-        directory.mkdir()
-        super().__init__(directory)
-        behind = free_port()
-        self.proxy = Proxy(behind)
-        lines = self._config.read_text().splitlines()
-        more = {
-            "listeners": f",PROXIED://127.0.0.1:{behind}",
-            "advertised.listeners": f",PROXIED://127.0.0.1:{self.proxy.port}",
-        }
-        lines = [line + more.get(line.split("=")[0], "") for line in lines]
-        names = ("PLAINTEXT", "CONTROLLER", "PROXIED")
-        protocols = ",".join(f"{name}:PLAINTEXT" for name in names)
-        lines.append(f"listener.security.protocol.map={protocols}")
-        self._config.write_text("\n".join(lines) + "\n")
-
-    def proxied_settings(self):
-        return {"kafka.bootstrap_servers": f"127.0.0.1:{self.proxy.port}"}
