@@ -199,6 +199,7 @@ def test_servers_are_killed_and_come_back(kafka, minio, make_job, minio_store, s
     assert process.returncode is None, process.stderr()[-4000:]
     assert process.stop(10) == 143
     finish(j)
+    verify(j)
 
 
 # ---- Settings that decide where events land -----------------------------------------------------

@@ -70,8 +70,8 @@ def test_the_store_is_killed_and_comes_back(kafka, minio, make_job, minio_store,
     generator = j.start_generator(rate=500, **STREAM)
     process = j.start()
     wait_until(j.files, "the first files")
-    for _ in range(2):
-        minio.kill()
+    for end in (minio.kill, minio.stop):
+        end()
         seen = len(process.stderr())
         wanted = "job_restarting" if patience == "restarts" else "store_retry|_unsure|_retry"
         wait_until(lambda seen=seen, w=wanted: any_of(w, process.stderr()[seen:]), wanted, 30)
@@ -222,12 +222,18 @@ def test_the_network_to_the_broker_breaks(proxied_kafka, tidemark, directory_sto
         proxy.reset()
         time.sleep(0.1)
     more(100)
-    # Answers are cut in their middle, at other places each time.
+    # Answers are cut in their middle, at other places each time, and then requests.
     for limit in (3000, 7001, 20_011):
         proxy.limit_down = limit
         proxy.reset()
         time.sleep(0.7)
     proxy.limit_down = None
+    more(100)
+    for limit in (20, 150, 801):
+        proxy.limit_up = limit
+        proxy.reset()
+        time.sleep(0.4)
+    proxy.limit_up = None
     more(100)
     proxy.delay = 0.05
     more(100)
