@@ -111,6 +111,8 @@ struct job_metrics {
     /* Of all partitions since the process began, those that have left included. */
     uint64_t records, bytes_in, bytes_out;
     struct delay_histogram visibility;
+    /* The settings' paths, where they are directories; else NULL. */
+    const char *output_directory, *checkpoint_directory;
     double records_rate, bytes_in_rate, bytes_out_rate; /* a second, over the last five or so */
     const char *const *reasons;                         /* names of rejected[], static */
     size_t n_reasons;

@@ -187,6 +187,14 @@ const struct family metrics_table[] = {
     {"tidemark_store_busy_seconds_total", COUNTER, "seconds", "store",
      "Time with at least one request under way.", "", "", render_store_busy, 0},
 
+    {"tidemark_store_free_bytes", GAUGE, "bytes", "store",
+     "Room on the file system of a directory, for this user; none for S3.", "TidemarkStoreNearFull",
+     "A full disk ends the job; nothing is lost, and it goes on when it is started with room.",
+     render_store_free, 0},
+    {"tidemark_store_size_bytes", GAUGE, "bytes", "store",
+     "Size of the file system of a directory; none for S3.", "TidemarkStoreNearFull", "",
+     render_store_size, 0},
+
     /* Memory and process */
     {"tidemark_memory_used_bytes", GAUGE, "bytes", "", "Bytes held in event buffers.",
      "TidemarkMemoryNearLimit",

@@ -62,7 +62,7 @@ family_render render_reasons, render_running, render_replaying, render_lag, rend
 /* ---- prometheus_store.c: of output.path and checkpoint.path ---- */
 
 family_render render_store_requests, render_store_retries, render_store_latency, render_store_bytes,
-    render_store_under_way, render_store_busy;
+    render_store_under_way, render_store_busy, render_store_free, render_store_size;
 
 /* name_bucket{labels,le="..."}, name_sum and name_count; counts are not cumulative. labels: 'a="b"',
  * or "". */

@@ -3,6 +3,7 @@
  * in a series that begins with its first value. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 
 #include "control/metrics_table.h"
 
@@ -98,4 +99,23 @@ void render_store_busy(struct buffer *b, const struct snapshot *s, const struct 
     for (int i = 0; i < STORES; i++)
         (void)buffer_printf(b, "%s{store=\"%s\"} %.3f\n", f->name, store_names[i],
                             (double)store_of(s, i)->busy_ms / 1000);
+}
+
+/* Of the file system that a directory lies on, as far as this user may fill it; none for S3. */
+static void space(struct buffer *b, const struct snapshot *s, const struct family *f, bool free) {
+    for (int i = 0; i < STORES; i++) {
+        const char *path = i == 0 ? s->now.output_directory : s->now.checkpoint_directory;
+        struct statvfs v;
+        if (path && statvfs(path, &v) == 0)
+            (void)buffer_printf(b, "%s{store=\"%s\"} %" PRIu64 "\n", f->name, store_names[i],
+                                (uint64_t)v.f_frsize * (free ? v.f_bavail : v.f_blocks));
+    }
+}
+
+void render_store_free(struct buffer *b, const struct snapshot *s, const struct family *f) {
+    space(b, s, f, true);
+}
+
+void render_store_size(struct buffer *b, const struct snapshot *s, const struct family *f) {
+    space(b, s, f, false);
 }

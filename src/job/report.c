@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "job/worker_internal.h"
+#include "store/open.h"
 
 /* ---- One partition ------------------------------------------------------------------------------ */
 
@@ -267,6 +268,10 @@ static void publish_stores(struct worker *w) {
     store_counters_add(&m->checkpoints, &w->cfg.ledger->checkpoints);
 }
 
+static const char *directory_of(const char *path) {
+    return store_path_is_s3(path) ? NULL : path;
+}
+
 void worker_publish(struct worker *w) {
     struct job_metrics *m = &w->metrics;
     w->published_ms = w->now_ms;
@@ -282,6 +287,8 @@ void worker_publish(struct worker *w) {
     m->memory_budget = w->budget.limit;
     m->memory_limit = w->cfg.settings->memory.limit;
     m->worker = w->cfg.ledger->worker;
+    m->output_directory = directory_of(w->cfg.settings->output.path);
+    m->checkpoint_directory = directory_of(w->cfg.settings->checkpoint.path);
     m->reasons = reason_names();
     m->n_reasons = REJECT_COUNT;
     rates_update(&w->rates, m, w->now_ms);

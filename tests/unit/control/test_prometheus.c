@@ -123,6 +123,7 @@ static void test_text_is_well_formed(void **state) {
     p[0].end = p[0].replay_from = p[0].checkpoint_bytes = 5000;
     p[0].record_ts = WALL;
     struct job_metrics now = {.topic_partitions = 3,
+                              .output_directory = "/",
                               .reasons = reasons,
                               .n_reasons = 3,
                               .partitions = p,
@@ -333,6 +334,22 @@ static double value_of(const char *text, const char *name) {
     return v;
 }
 
+/* A directory has room, S3 and what does not exist have none that is known. */
+static void test_room(void **state) {
+    (void)state;
+    struct job_metrics now = {.output_directory = "/"};
+    char *text = render_whole(&now, JOB_RUNNING);
+    double free_bytes = value_of(text, "tidemark_store_free_bytes{store=\"output\"}");
+    double size = value_of(text, "tidemark_store_size_bytes{store=\"output\"}");
+    assert_true(free_bytes >= 0 && size > 1 << 20 && free_bytes <= size);
+    has_not(text, "bytes{store=\"checkpoints\"}");
+    free(text);
+    now.output_directory = "/there/is/no/such/directory";
+    text = render_whole(&now, JOB_RUNNING);
+    has_not(text, "bytes{store=\"output\"}");
+    free(text);
+}
+
 static void test_process(void **state) {
     (void)state;
     char *text = render_whole(&(struct job_metrics){0}, JOB_RUNNING);
@@ -381,8 +398,11 @@ static void test_labels_are_those_of_the_table(void **state) {
     struct partition_metrics p = partition(0);
     p.end = p.record_ts = p.max_ts = p.watermark = p.replay_from = p.checkpoint_bytes = 1;
     p.checkpoint_age_ms = p.checkpoint_duration_ms = 1;
-    struct job_metrics now = {
-        .reasons = reasons, .n_reasons = 3, .partitions = &p, .n_partitions = 1};
+    struct job_metrics now = {.output_directory = "/",
+                              .reasons = reasons,
+                              .n_reasons = 3,
+                              .partitions = &p,
+                              .n_partitions = 1};
     store_counters_answered(&now.output, STORE_GET, ERR_NONE, 1);
     char *text = render_whole(&now, JOB_RUNNING);
     for (size_t i = 0; i < metrics_families; i++) {
@@ -418,6 +438,7 @@ int main(void) {
         cmocka_unit_test(test_stores),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_worker_time),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_process),
         cmocka_unit_test(test_reference_is_up_to_date),
         cmocka_unit_test(test_labels_are_those_of_the_table),
