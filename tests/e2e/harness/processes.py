@@ -93,7 +93,7 @@ def tail(path, lines=40):
 
 @functools.lru_cache(maxsize=None)
 def installed():
-    """Where scripts/setup keeps KAFKA_LIB, MINIO and VENV."""
+    """Where scripts/setup keeps KAFKA_LIB, MINIO, VENV and PROMTOOL."""
     listing = subprocess.run(
         [ROOT / "scripts" / "setup", "paths"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout
