@@ -15,6 +15,7 @@ void oracle_clear(struct oracle *o) {
     for (size_t i = 0; i < o->n_files; i++)
         file_entry_clear(&o->files[i].file);
     free(o->files);
+    free(o->put);
     *o = (struct oracle){.acknowledged = o->acknowledged};
 }
 
@@ -310,6 +311,20 @@ static void check_manifest(struct world *w, const char *key, const char *data, s
     free(chain);
 }
 
+/* These bytes stood there and were collected: they come once more, late or from one that slept. */
+static bool put_before(struct oracle *o, uint64_t number, const char *data, size_t len) {
+    return number < o->n_put && o->put[number] == crc32c(0, data, len);
+}
+
+static void remember_put(struct oracle *o, uint64_t number, const char *data, size_t len) {
+    if (number >= o->n_put) {
+        o->put = xrealloc(o->put, (number + 64) * sizeof *o->put);
+        memset(o->put + o->n_put, 0, (number + 64 - o->n_put) * sizeof *o->put);
+        o->n_put = number + 64;
+    }
+    o->put[number] = crc32c(0, data, len);
+}
+
 static bool is_claim(const char *data, size_t len) {
     struct checkpoint k;
     struct error e;
@@ -327,11 +342,13 @@ void oracle_appeared(struct world *w, const char *key, const char *data, size_t 
         uint64_t number = chain_parse_name(key + strlen(CHAIN_PREFIX));
         if (!number)
             return; /* a temporary name */
-        if (number <= w->oracle.newest && is_claim(data, len))
+        if (number <= w->oracle.newest &&
+            (is_claim(data, len) || put_before(&w->oracle, number, data, len)))
             return; /* behind the chain, where others have collected: its process must see that */
         if (number != w->oracle.newest + 1)
             world_fail(w, "checkpoint %" PRIu64 " appears after %" PRIu64, number,
                        w->oracle.newest);
+        remember_put(&w->oracle, number, data, len);
         use_checkpoint(w, data, len, number);
     } else if (begins(key, MANIFEST_PREFIX)) {
         check_manifest(w, key, data, len);

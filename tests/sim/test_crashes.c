@@ -28,8 +28,9 @@ struct run {
     const struct shape *shape;
     struct rules rules;
     struct world *world;
-    int depth;  /* crashes before it */
-    int stride; /* of the points at which its work is stopped; 0: at none */
+    int depth;             /* crashes before it */
+    uint64_t first_stride; /* of the points of depth 0 */
+    int stride;            /* of the points at which its work is stopped; 0: at none */
     int phase;
     int *points; /* crash points played, of all runs */
 };
@@ -60,7 +61,7 @@ static void before_change(void *ctx) {
     struct world *w = r->world;
     if (*w->failure)
         return;
-    if (r->depth == 0 && w->fs && w->changes % SIM_FIRST_STRIDE != 0)
+    if (r->depth == 0 && w->changes % r->first_stride != 0)
         return;
     if (r->depth == 0) {
         crash_here(r, CRASH_KILL);
@@ -93,12 +94,19 @@ static void play(struct run *r) {
 
 static int total;
 
+static int number(const char *name, int otherwise) {
+    const char *given = getenv(name);
+    return given ? (int)strtol(given, NULL, 10) : otherwise;
+}
+
 static void crash_everywhere(const struct shape *shape, int traits, int stride) {
     struct sim_log log;
     shape_log(shape, &log, 1);
     int points = 0;
     struct run r = {
         .shape = shape, .rules = shape_rules(shape), .stride = stride, .points = &points};
+    int first = number("SIM_FIRST_STRIDE", traits == TRAITS_DIRECTORY ? SIM_FIRST_STRIDE : 1);
+    r.first_stride = (uint64_t)first;
     r.world = world_new(traits, &log, 1);
     r.world->consumer = shape->consumer;
     play(&r);
@@ -114,8 +122,7 @@ static void crash_everywhere(const struct shape *shape, int traits, int stride) 
 }
 
 static int stride_for(int traits) {
-    const char *given = getenv("SIM_STRIDE");
-    int stride = given ? (int)strtol(given, NULL, 10) : SIM_STRIDE;
+    int stride = number("SIM_STRIDE", SIM_STRIDE);
     return traits == TRAITS_DIRECTORY ? stride * 20 : stride;
 }
 
@@ -142,11 +149,11 @@ static void test_crashes_and_power_cuts_in_a_directory(void **state) {
 /* ---- One fault at each change ------------------------------------------------------------------- */
 
 static const struct fault faults[] = {
-    {"answer lost", ERR_UNKNOWN, true, EIO},
-    {"request lost", ERR_UNKNOWN, false, ENOSPC},
-    {"409", ERR_CONFLICT, false, 0},
-    {"503", ERR_UNAVAILABLE, false, 0},
-    {"200 with an error inside, done", ERR_UNAVAILABLE, true, 0},
+    {.name = "answer lost", .code = ERR_UNKNOWN, .applied = true, .disk_errno = EIO},
+    {.name = "request lost", .code = ERR_UNKNOWN, .disk_errno = ENOSPC},
+    {.name = "409", .code = ERR_CONFLICT},
+    {.name = "503", .code = ERR_UNAVAILABLE},
+    {.name = "200 with an error inside, done", .code = ERR_UNAVAILABLE, .applied = true},
 };
 
 /* Returns whether the history got so far. On S3 the process goes on; in a directory it may stop with
@@ -197,7 +204,7 @@ static void fault_everywhere(int traits) {
                 continue;
             uint64_t at = 1;
             while (fault_at(&shapes[i], traits, &faults[f], at))
-                at += SIM_FAULT_STRIDE;
+                at += (uint64_t)number("SIM_FAULT_STRIDE", SIM_FAULT_STRIDE);
         }
 }
 

@@ -28,7 +28,8 @@ enum { PLAYERS_MAX = 4 };
 enum state { LIVES, ASLEEP, DEAD /* its requests under way still arrive */ };
 
 struct tally {
-    uint64_t crashes, power_cuts, losses, reclaims, operator_calls, disk_faults, data_losses, taken;
+    uint64_t crashes, power_cuts, losses, reclaims, operator_calls, disk_faults, data_losses, taken,
+        bursts, late;
 };
 
 struct game {
@@ -41,6 +42,7 @@ struct game {
     enum state state[PLAYERS_MAX];
     int n_players, dropped;
     bool faults, uploads_drop, disk_faults, retention, consumers;
+    int64_t burst_ms; /* until then the store answers 503 to all */
     struct tally tally;
 };
 
@@ -162,19 +164,24 @@ static void jump(struct game *g) {
 /* ---- What the processes make of it -------------------------------------------------------------- */
 
 static const struct fault faults[] = {
-    {"answer lost", ERR_UNKNOWN, true, 0},
-    {"request lost", ERR_UNKNOWN, false, 0},
-    {"409", ERR_CONFLICT, false, 0},
-    {"503", ERR_UNAVAILABLE, false, 0},
-    {"500, but done", ERR_UNAVAILABLE, true, 0},
+    {.name = "answer lost", .code = ERR_UNKNOWN, .applied = true},
+    {.name = "request lost", .code = ERR_UNKNOWN},
+    {.name = "409", .code = ERR_CONFLICT},
+    {.name = "503", .code = ERR_UNAVAILABLE},
+    {.name = "500, but done", .code = ERR_UNAVAILABLE, .applied = true},
+    {.name = "no answer yet", .code = ERR_UNKNOWN, .late = true},
 };
-static const struct fault disk_faults[] = {{"EIO", ERR_IO, false, EIO},
-                                           {"ENOSPC", ERR_NO_SPACE, false, ENOSPC}};
+static const struct fault burst = {.name = "503 SlowDown", .code = ERR_UNAVAILABLE};
+static const struct fault disk_faults[] = {
+    {.name = "EIO", .code = ERR_IO, .disk_errno = EIO},
+    {.name = "ENOSPC", .code = ERR_NO_SPACE, .disk_errno = ENOSPC}};
 
 static const struct fault *draw_fault(struct game *g) {
     struct world *w = g->world;
     if (g->disk_faults && w->fs && roll(g, 150) == 0)
         return &disk_faults[roll(g, 2)];
+    if (!w->fs && w->clock.monotonic < g->burst_ms)
+        return &burst;
     if (g->faults && !w->fs && roll(g, 12) == 0)
         return &faults[roll(g, sizeof faults / sizeof *faults)];
     return NULL;
@@ -308,6 +315,12 @@ static void happen(struct game *g, size_t i) {
         move_log_start(g);
     else if (event < 58 && g->consumers)
         g->tally.taken += world_take_listed(w, roll(g, 5));
+    else if (event < 68)
+        g->tally.late += world_arrive(w, roll(g, 3));
+    else if (event < 70 && g->faults) {
+        g->burst_ms = w->clock.monotonic + pick(g, 100, 5000);
+        g->tally.bursts++;
+    }
 }
 
 /* ---- From the beginning to the end -------------------------------------------------------------- */
@@ -349,6 +362,8 @@ static void finish(struct game *g) {
             world_fail(w, "the last process is %s: %s", player_status(pr), pr->p->error.text);
         player_kill(pr);
         if (stopped) {
+            while (world_arrive(w, 0)) /* changes nothing any more */
+                g->tally.late++;
             oracle_end(w);
             return;
         }
@@ -380,6 +395,8 @@ static void add(struct tally *sum, const struct tally *t) {
     sum->disk_faults += t->disk_faults;
     sum->data_losses += t->data_losses;
     sum->taken += t->taken;
+    sum->bursts += t->bursts;
+    sum->late += t->late;
 }
 
 static const char *program;
@@ -427,9 +444,10 @@ int main(int argc, char **argv) {
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     printf("# %" PRIu64 " crashes, %" PRIu64 " power cuts, %" PRIu64 " losses, %" PRIu64
            " reclaims, %" PRIu64 " operator calls, %" PRIu64 " disk faults, %" PRIu64
-           " data losses, %" PRIu64 " files taken\n",
+           " data losses, %" PRIu64 " files taken, %" PRIu64 " bursts of 503, %" PRIu64
+           " late requests\n",
            sum.crashes, sum.power_cuts, sum.losses, sum.reclaims, sum.operator_calls,
-           sum.disk_faults, sum.data_losses, sum.taken);
+           sum.disk_faults, sum.data_losses, sum.taken, sum.bursts, sum.late);
     printf("# seeds: %" PRIu64 "\n", played);
     return failed;
 }

@@ -14,6 +14,13 @@
 const char *const traits_names[TRAITS_COUNT] = {"directory", "s3", "aws"};
 const char *const crash_names[] = {"kill", "power cut", "power cut that tears"};
 
+struct late {
+    struct late *next;
+    struct store_op op;
+    char *key, *upload, *body;
+    struct store_part *parts;
+};
+
 /* The smallest part is small, so that short histories have several. */
 static const struct memory_traits small_parts = {.min_part = 24, .max_parts = 10000};
 static const struct memory_traits small_parts_aws = {
@@ -58,7 +65,14 @@ struct world *world_new(int traits, const struct sim_log *log, uint64_t seed) {
     return w;
 }
 
+static void free_late(struct late *l);
+
 void world_free(struct world *w) {
+    while (w->late) {
+        struct late *l = w->late;
+        w->late = l->next;
+        free_late(l);
+    }
     if (w->memory)
         memory_world_free(w->memory);
     if (w->fs)
@@ -71,6 +85,7 @@ struct world *world_clone(const struct world *w) {
     struct world *copy = xmalloc(sizeof *copy);
     *copy = *w;
     copy->before_change = NULL;
+    copy->late = NULL;
     copy->changes = copy->fail_at = 0;
     uint64_t acknowledged = w->oracle.acknowledged;
     copy->oracle = (struct oracle){.acknowledged = acknowledged};
@@ -93,7 +108,7 @@ struct world *world_clone(const struct world *w) {
 }
 
 void world_fail(struct world *w, const char *format, ...) {
-    if (*w->failure)
+    if (*w->failure || w->deaf)
         return;
     va_list ap;
     va_start(ap, format);
@@ -249,8 +264,7 @@ static bool changes_store(enum store_kind kind) {
            kind == STORE_UPLOAD_PART || kind == STORE_UPLOAD_COMPLETE;
 }
 
-static void run_memory(struct handle *h, struct store_op *op) {
-    struct world *w = h->world;
+static void run_memory(struct world *w, struct store_op *op) {
     bool appears = op->kind == STORE_PUT_IF_ABSENT || op->kind == STORE_UPLOAD_COMPLETE;
     bool there = appears && memory_world_object(w->memory, op->key, NULL);
     memory_world_run(w->memory, op);
@@ -278,6 +292,45 @@ static void run_directory(struct handle *h, struct store_op *op) {
 static void answer_with(struct store_op *op, const struct fault *f) {
     store_op_clear(op);
     (void)error_set(&op->error, f->code, "simulated: %s", f->name);
+}
+
+/* ---- Requests that come late -------------------------------------------------------------------- */
+
+static void free_late(struct late *l) {
+    free(l->key);
+    free(l->upload);
+    free(l->body);
+    free(l->parts);
+    free(l);
+}
+
+static void *copy_bytes(const void *from, size_t n) {
+    void *copy = xmalloc(n + 1);
+    if (n)
+        memcpy(copy, from, n);
+    return copy;
+}
+
+static void remember_late(struct world *w, const struct store_op *op) {
+    if (op->kind != STORE_PUT_IF_ABSENT && op->kind != STORE_UPLOAD_COMPLETE)
+        return;
+    struct late *l = xcalloc(1, sizeof *l);
+    l->key = xstrdup(op->key);
+    l->upload = op->upload ? xstrdup(op->upload) : NULL;
+    l->body = copy_bytes(op->body, op->body_len);
+    l->parts = copy_bytes(op->parts, op->n_parts * sizeof *op->parts);
+    l->op = (struct store_op){.kind = op->kind,
+                              .key = l->key,
+                              .upload = l->upload,
+                              .body = l->body,
+                              .body_len = op->body_len,
+                              .parts = l->parts,
+                              .n_parts = op->n_parts,
+                              .bytes = op->bytes};
+    struct late **p = &w->late;
+    while (*p)
+        p = &(*p)->next;
+    *p = l;
 }
 
 static const char *brief(const char *key) {
@@ -319,12 +372,31 @@ void handle_apply(struct handle *h, size_t index, const struct fault *fault) {
         if (w->fail_at && changes_store(op->kind) && w->changes == w->fail_at)
             fault = w->fault;
         if (!fault || fault->applied)
-            run_memory(h, op);
+            run_memory(w, op);
+        if (fault && fault->late)
+            remember_late(w, op);
         if (fault)
             answer_with(op, fault);
     }
     world_trace(w, "p%d  %-8s %s: %s%s", h->name, store_kind_name(op->kind), brief(op->key),
                 outcome(op), fault && fault->applied ? " (applied)" : "");
+}
+
+bool world_arrive(struct world *w, size_t index) {
+    struct late **p = &w->late;
+    while (*p && index--)
+        p = &(*p)->next;
+    struct late *l = *p;
+    if (!l)
+        return false;
+    *p = l->next;
+    count_change(w);
+    run_memory(w, &l->op);
+    world_trace(w, "late  %-8s %s: %s", store_kind_name(l->op.kind), brief(l->key),
+                outcome(&l->op));
+    store_op_clear(&l->op);
+    free_late(l);
+    return true;
 }
 
 void handle_answer(struct handle *h, size_t index) {

@@ -28,6 +28,8 @@ struct oracle {
     bool clean;
     struct listed *files;
     size_t n_files, cap_files;
+    uint32_t *put; /* CRC-32C of each checkpoint that was put, by number */
+    size_t n_put;
 };
 
 struct world {
@@ -50,6 +52,8 @@ struct world {
     uint64_t claimed;  /* the number of the claim that a process began to work from last */
     int64_t compacted; /* record number (from 1) that Kafka no longer gives */
     bool consumer;     /* takes each file away as soon as a manifest lists it */
+    bool deaf;         /* to the oracle: this history's log is another one now */
+    struct late *late; /* puts and Completes that their processes have given up */
 };
 
 enum { TRAITS_DIRECTORY, TRAITS_S3, TRAITS_AWS, TRAITS_COUNT };
@@ -77,6 +81,7 @@ struct fault {
     enum error_code code; /* of the answer */
     bool applied;         /* the store did it nevertheless */
     int disk_errno;       /* directory: of the system call that fails */
+    bool late;            /* a put or a Complete is done when world_arrive() says so */
 };
 
 struct handle {
@@ -99,6 +104,9 @@ void handle_answer(struct handle *h, size_t index);
 /* One request's next effect, in an order that the store could have: carried out (first call), then
  * answered. False where none is under way. */
 bool handle_step(struct handle *h, size_t index, const struct fault *fault);
+
+/* A request that is late reaches the store, the index-th of them. False where there is none. */
+bool world_arrive(struct world *w, size_t index);
 
 /* ---- The oracle (oracle.c) ---- */
 

@@ -48,13 +48,20 @@ void sim_log_add_hole(struct sim_log *l) {
     add(l)->hole = true;
 }
 
+/* A transaction's marker, or an aborted one with all its records. */
+static void add_unseen(struct sim_log *l, struct random *r, int64_t n) {
+    int64_t holes = random_below(r, 3) ? 1 : 2 + (int64_t)random_below(r, 5);
+    while (holes-- > 0 && l->n < n)
+        sim_log_add_hole(l);
+}
+
 void sim_log_generate(struct sim_log *l, struct random *r, int64_t n) {
     int64_t t = INT64_C(1729630800000);
     while (l->n < n) {
         uint64_t dice = random_below(r, 100);
         t += (int64_t)random_below(r, dice == 99 ? 5000 : 120);
         if (dice < 5)
-            sim_log_add_hole(l);
+            add_unseen(l, r, n);
         else if (dice < 10)
             sim_log_add(l, RECORD_NULL, 0);
         else if (dice < 18)
