@@ -166,9 +166,10 @@ sim: ## Simulated histories: crashes, faults, zombies, and mistakes that they mu
 	@scripts/test sim
 
 SOAK_SECONDS ?= 3600
-soak: ## Random simulated histories for SOAK_SECONDS=3600
-	@+$(SUBMAKE) build/release/tests/sim/test_random
-	@SIM_SECONDS=$(SOAK_SECONDS) SIM_FIRST=$${SIM_FIRST:-$$(date +%s)} build/release/tests/sim/test_random
+soak: ## Random simulated histories, half of partitions and half of workers, for SOAK_SECONDS=3600
+	@+$(SUBMAKE) build/release/tests/sim/test_random build/release/tests/sim/test_workers
+	@export SIM_SECONDS=$$(($(SOAK_SECONDS) / 2)) SIM_FIRST=$${SIM_FIRST:-$$(date +%s)}; \
+	 build/release/tests/sim/test_random && build/release/tests/sim/test_workers
 
 asan: ## Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/test asan

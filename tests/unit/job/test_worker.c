@@ -530,36 +530,6 @@ static void test_lost_partition_is_claimed_again(void **state) {
     worker_world_free(&w);
 }
 
-/* Somebody else always writes the next number just before this process does. */
-static void always_quicker(void *ctx, int n) {
-    struct process *p = ctx;
-    struct worker_world *w = p->world;
-    (void)n;
-    const struct store_op *op = memory_store_pending_op(p->checkpoints, 0);
-    bool puts_checkpoint = op && op->kind == STORE_PUT_IF_ABSENT && strstr(op->key, "/chk-");
-    if (!puts_checkpoint || (p->test && strstr(op->key, "0001.json")))
-        return;
-    struct checkpoint k = {0};
-    if (memory_world_count(w->store, "clickstream/clickstream/p00000/chk-") > 0)
-        k = worker_world_newest(w, 0);
-    struct buffer bytes;
-    buffer_init(&bytes, 1 << 20);
-    if (k.number == 0) { /* what is being put, but for the claim's id */
-        buffer_append(&bytes, op->body, op->body_len);
-        struct error e;
-        assert_int_equal(checkpoint_decode(bytes.data, bytes.len, &k, &e), 0);
-        k.number = 0;
-    }
-    buffer_reset(&bytes);
-    k.number++;
-    k.claim = true;
-    memset(k.claim_id, 'f', 32);
-    checkpoint_encode(&k, &bytes);
-    memory_world_plant(w->store, op->key, bytes.data, bytes.len);
-    buffer_free(&bytes);
-    checkpoint_clear(&k);
-}
-
 static void five_losses(bool after_a_long_time) {
     struct worker_world w;
     worker_world_init(&w, &memory_like_s3, 1);
@@ -567,7 +537,7 @@ static void five_losses(bool after_a_long_time) {
     struct process *p =
         process_new(&w, &(struct process_options){.sets = {"checkpoint.interval=2m"}});
     p->test = after_a_long_time ? p : NULL;
-    process_on_poll(p, always_quicker);
+    process_on_poll(p, process_always_outrun);
     assert_int_equal(process_run(p), WORKER_FAILED);
     assert_int_equal(p->error.code, ERR_FENCED);
     assert_false(p->error.retriable);

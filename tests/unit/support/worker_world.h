@@ -92,4 +92,8 @@ void process_must_end(struct worker_world *w, const struct process_options *o, e
 void process_must_fail(struct worker_world *w, const struct process_options *o,
                        enum error_code code, ...);
 
+/* For process_on_poll: somebody else writes each next number of partition 0 just before this process
+ * does; where p->test is set, from the second on. */
+void process_always_outrun(void *process, int n);
+
 #endif
