@@ -6,24 +6,11 @@
 
 #include "base/memory.h"
 #include "store/retry.h"
+#include "support/sim_process.h"
 
-const struct window_rules player_windows = {.size = 1000, .out_of_orderness = 2000};
-
-const struct rules player_rules = {.config = {.id = 2,
-                                              .rules = {.size = 1000, .out_of_orderness = 2000},
-                                              .partition_by = "dt=%Y-%m-%d/hour=%H",
-                                              .suffix = "",
-                                              .idle_flush_ms = 3000,
-                                              .max_file_age_ms = 60000,
-                                              .max_file_size = 400,
-                                              .max_replay = 1000,
-                                              .interval_ms = 1000,
-                                              .min_pause_ms = 200,
-                                              .timeout_ms = 60000,
-                                              .tolerable_failures = 3,
-                                              .part_size = 48,
-                                              .manifest_prefix = MANIFEST_PREFIX},
-                                   .reserve = CHUNK_MAX};
+struct rules player_rules(void) {
+    return (struct rules){.config = sim_config(MANIFEST_PREFIX), .reserve = CHUNK_MAX};
+}
 
 static void claim(struct player *pr) {
     struct partition_config c = pr->rules.config;
@@ -93,23 +80,11 @@ void player_claim_again(struct player *pr) {
 }
 
 static int feed_one(struct player *pr, struct error *e) {
-    const struct sim_record *r = &pr->world->log->records[pr->at];
-    int64_t offset = pr->at++;
-    if (r->hole || pr->at == pr->world->compacted)
+    if (pr->at + 1 == pr->world->compacted) {
+        pr->at++;
         return 0;
-    struct placement at;
-    if (partition_place(pr->p, offset, r->kind, r->timestamp, &at, e) != 0)
-        return -1;
-    if (at.file) {
-        char line[SIM_LINE_MAX];
-        size_t n = sim_line(offset, line);
-        memcpy(file_reserve(at.file, pr->rules.reserve > n ? pr->rules.reserve : n), line, n);
-        file_appended(at.file, n, offset, at.max_ts_before);
     }
-    if (partition_advance(pr->p, offset, e) != 0)
-        return -1;
-    partition_last_record(pr->p, offset, sim_crc32c(pr->world->log, offset));
-    return 0;
+    return sim_feed_one(pr->p, pr->world->log, &pr->at, pr->rules.reserve, e);
 }
 
 static int feed(struct player *pr, int64_t records, struct error *e) {

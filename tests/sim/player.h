@@ -13,8 +13,8 @@ struct rules {
     bool endless;   /* no drained stop at the log's end */
 };
 
-extern const struct window_rules player_windows; /* 1 s windows, 2 s out of orderness */
-extern const struct rules player_rules;          /* small parts, files and intervals */
+/* Small windows, parts, files and intervals: sim_config(). */
+struct rules player_rules(void);
 
 struct player {
     struct world *world;

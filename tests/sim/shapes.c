@@ -1,4 +1,5 @@
 #include "shapes.h"
+#include "support/sim_process.h"
 
 const struct shape shapes[] = {
     {.name = "mixed", .log = LOG_MIXED, .records = 36, .batch = 5},
@@ -60,12 +61,12 @@ void fill_log(struct sim_log *log, enum log_kind kind, int64_t records, struct r
 void shape_log(const struct shape *s, struct sim_log *log, uint64_t seed) {
     struct fake_random r;
     fake_random_init(&r, seed);
-    sim_log_init(log, &player_windows);
+    sim_log_init(log, &sim_rules);
     fill_log(log, s->log, s->records, &r.random);
 }
 
 struct rules shape_rules(const struct shape *s) {
-    struct rules r = player_rules;
+    struct rules r = player_rules();
     r.config.emit_checkpoint = s->emit;
     if (s->max_file_size)
         r.config.max_file_size = s->max_file_size;

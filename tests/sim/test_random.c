@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "shapes.h"
+#include "support/sim_process.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* ten times as slow */
 enum { SEEDS = 200 };
@@ -58,7 +59,7 @@ static int64_t pick(struct game *g, int64_t low, int64_t high) {
 
 static void draw_rules(struct game *g) {
     struct partition_config *c = &g->rules.config;
-    g->rules = player_rules;
+    g->rules = player_rules();
     g->rules.reserve = roll(g, 3) ? CHUNK_MAX : 1;
     c->emit_checkpoint = roll(g, 3) == 0;
     c->max_file_size = (uint64_t)pick(g, 30, 600);
@@ -79,7 +80,7 @@ static void draw_world(struct game *g) {
     g->retention = roll(g, 6) == 0;
     if (g->retention)
         kind = roll(g, 2) ? LOG_ORDERED : LOG_ONE;
-    sim_log_init(&g->log, &player_windows);
+    sim_log_init(&g->log, &sim_rules);
     fill_log(&g->log, kind, pick(g, 4, 150), &g->dice.random);
     g->world = world_new(traits, &g->log, g->seed);
     g->world->log_end = pick(g, 0, g->log.n);

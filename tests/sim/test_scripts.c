@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "checkpoint/chain.h"
 #include "shapes.h"
+#include "support/sim_process.h"
 
 struct script {
     struct sim_log log;
@@ -22,9 +23,9 @@ struct script {
 static void begin(struct script *s, int traits, enum log_kind kind, int64_t records) {
     struct fake_random r;
     fake_random_init(&r, 1);
-    sim_log_init(&s->log, &player_windows);
+    sim_log_init(&s->log, &sim_rules);
     fill_log(&s->log, kind, records, &r.random);
-    s->rules = player_rules;
+    s->rules = player_rules();
     s->world = world_new(traits, &s->log, 1);
 }
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "checkpoint/chain.h"
 #include "shapes.h"
+#include "support/sim_process.h"
 
 enum { LINE_MAX_BYTES = 32, NEVER_MS = 1 << 30 };
 
@@ -26,10 +27,10 @@ struct scene {
 static void prepare(struct scene *s, int traits, enum log_kind kind, int64_t records) {
     struct fake_random r;
     fake_random_init(&r, 1);
-    sim_log_init(&s->log, &player_windows);
+    sim_log_init(&s->log, &sim_rules);
     fill_log(&s->log, kind, records, &r.random);
     s->world = world_new(traits, &s->log, 1);
-    s->rules = player_rules;
+    s->rules = player_rules();
     s->rules.endless = true;
     s->rules.config.idle_flush_ms = s->rules.config.max_file_age_ms = NEVER_MS;
     s->rules.config.max_file_size = 1 << 30;

@@ -8,6 +8,23 @@
 
 const struct window_rules sim_rules = {.size = 1000, .out_of_orderness = 2000};
 
+struct partition_config sim_config(const char *manifest_prefix) {
+    return (struct partition_config){.id = 2,
+                                     .rules = sim_rules,
+                                     .partition_by = "dt=%Y-%m-%d/hour=%H",
+                                     .suffix = "",
+                                     .idle_flush_ms = 3000,
+                                     .max_file_age_ms = 60000,
+                                     .max_file_size = 400,
+                                     .max_replay = 1000,
+                                     .interval_ms = 1000,
+                                     .min_pause_ms = 200,
+                                     .timeout_ms = 60000,
+                                     .tolerable_failures = 3,
+                                     .part_size = 48,
+                                     .manifest_prefix = manifest_prefix};
+}
+
 void sim_init(struct sim *s, const struct memory_traits *traits, uint64_t seed) {
     *s = (struct sim){.reserve = CHUNK_MAX, .random = seed};
     fake_clock_init(&s->clock);
@@ -19,20 +36,7 @@ void sim_init(struct sim *s, const struct memory_traits *traits, uint64_t seed) 
                                     .partition = 2,
                                     .output = xstrdup("s3://memory/"),
                                     .settings = "0123456789abcdef"};
-    s->config = (struct partition_config){.id = 2,
-                                          .rules = sim_rules,
-                                          .partition_by = "dt=%Y-%m-%d/hour=%H",
-                                          .suffix = "",
-                                          .idle_flush_ms = 3000,
-                                          .max_file_age_ms = 60000,
-                                          .max_file_size = 400,
-                                          .max_replay = 1000,
-                                          .interval_ms = 1000,
-                                          .min_pause_ms = 200,
-                                          .timeout_ms = 60000,
-                                          .tolerable_failures = 3,
-                                          .part_size = 48,
-                                          .manifest_prefix = s->paths.manifest};
+    s->config = sim_config(s->paths.manifest);
 }
 
 void sim_free(struct sim *s) {
@@ -92,29 +96,30 @@ void sim_process_claim_again(struct sim_process *pr) {
     claim(pr);
 }
 
-static int feed_one(struct sim_process *pr, struct error *e) {
-    const struct sim_record *r = &pr->sim->log.records[pr->at];
-    int64_t offset = pr->at++;
+int sim_feed_one(struct partition *p, const struct sim_log *log, int64_t *at, size_t reserve,
+                 struct error *e) {
+    const struct sim_record *r = &log->records[*at];
+    int64_t offset = (*at)++;
     if (r->hole)
         return 0;
-    struct placement at;
-    if (partition_place(pr->p, offset, r->kind, r->timestamp, &at, e) != 0)
+    struct placement place;
+    if (partition_place(p, offset, r->kind, r->timestamp, &place, e) != 0)
         return -1;
-    if (at.file) {
+    if (place.file) {
         char line[SIM_LINE_MAX];
         size_t n = sim_line(offset, line);
-        memcpy(file_reserve(at.file, pr->sim->reserve > n ? pr->sim->reserve : n), line, n);
-        file_appended(at.file, n, offset, at.max_ts_before);
+        memcpy(file_reserve(place.file, reserve > n ? reserve : n), line, n);
+        file_appended(place.file, n, offset, place.max_ts_before);
     }
-    if (partition_advance(pr->p, offset, e) != 0)
+    if (partition_advance(p, offset, e) != 0)
         return -1;
-    partition_last_record(pr->p, offset, sim_crc32c(&pr->sim->log, offset));
+    partition_last_record(p, offset, sim_crc32c(log, offset));
     return 0;
 }
 
 static int feed(struct sim_process *pr, int64_t records, struct error *e) {
     while (records-- > 0 && pr->at < pr->sim->log_end)
-        if (feed_one(pr, e) != 0)
+        if (sim_feed_one(pr->p, &pr->sim->log, &pr->at, pr->sim->reserve, e) != 0)
             return -1;
     if (pr->at < pr->sim->log_end)
         return 0;

@@ -26,6 +26,12 @@ struct sim {
 
 extern const struct window_rules sim_rules; /* 1 s windows, 2 s out of orderness */
 
+/* Small windows, parts and intervals. */
+struct partition_config sim_config(const char *manifest_prefix);
+/* Gives the partition the record at *at, as a worker does, and moves *at on. */
+int sim_feed_one(struct partition *p, const struct sim_log *log, int64_t *at, size_t reserve,
+                 struct error *e);
+
 /* Small windows, parts, intervals and time-outs. traits.min_part stays as given. */
 void sim_init(struct sim *s, const struct memory_traits *traits, uint64_t seed);
 void sim_free(struct sim *s);
