@@ -19,7 +19,7 @@
 #include "shapes.h"
 #include "support/sim_process.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* ten times as slow */
+#ifdef SIM_SHORT
 enum { SEEDS = 200 };
 #else
 enum { SEEDS = 6000 };

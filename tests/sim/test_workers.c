@@ -19,7 +19,7 @@
 #include "lines.h"
 #include "support/worker_world.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* ten times as slow */
+#ifdef SIM_SHORT
 enum { SEEDS = 20 };
 #else
 enum { SEEDS = 1500 };

@@ -13,7 +13,7 @@
 #include "checkpoint/chain.h"
 #include "shapes.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* ten times as slow */
+#ifdef SIM_SHORT
 enum { STRIDE = 7 };
 #else
 enum { STRIDE = 1 };
