@@ -18,7 +18,7 @@ VERSION := $(shell cat VERSION)
 # they run must not have their output held back until they end.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
-ifeq ($(filter run test unit sim soak asan tsan e2e lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
+ifeq ($(filter run test unit sim soak asan tsan e2e e2e-sanitized lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
 MAKEFLAGS += --output-sync=target
 endif
 endif
@@ -68,7 +68,8 @@ else ifeq ($(VARIANT),tsan)
   SHIM            := $(SHIM_SOURCES:%.c=$(OUT)/%.o)
 else ifeq ($(VARIANT),clang)
   CC              := clang
-  VARIANT_CFLAGS  := -O2
+  # Its warnings come before it optimizes, and nobody runs what it makes.
+  VARIANT_CFLAGS  := -O0 -g0
 else ifeq ($(VARIANT),fuzz)
   CC              := clang
   VARIANT_CFLAGS  := $(SANITIZE) -fsanitize=fuzzer-no-link,address,undefined
@@ -142,11 +143,11 @@ endif
 
 # ---- Targets for people -------------------------------------------------------------------------
 
-.PHONY: help setup run test unit sim soak asan tsan clang fuzz coverage e2e lint format compdb docs bench clean
+.PHONY: help setup run test unit sim soak asan tsan clang fuzz coverage e2e e2e-sanitized lint format compdb docs bench clean
 SUBMAKE := $(MAKE) --no-print-directory -s
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Install what building and testing need, each only where it is missing
 	@scripts/setup build
@@ -173,10 +174,10 @@ soak: ## Random simulated histories, half of partitions and half of workers, for
 	@export SIM_SECONDS=$$(($(SOAK_SECONDS) / 2)) SIM_FIRST=$${SIM_FIRST:-$$(date +%s)}; \
 	 build/release/tests/sim/test_random && build/release/tests/sim/test_workers
 
-asan: ## Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: ## Unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/test asan
 
-tsan: ## Unit tests under ThreadSanitizer
+tsan: ## Unit tests and simulation under ThreadSanitizer
 	@scripts/test tsan
 
 clang: ## Build with clang as well, warnings are errors
@@ -186,11 +187,14 @@ fuzz: ## Fuzz every decoder for FUZZ_SECONDS=60 each; tests/fuzz/run says more
 	@+$(SUBMAKE) VARIANT=fuzz fuzz-programs
 	@tests/fuzz/run
 
-coverage: ## Lines and branches of src/ that the unit tests run; scripts/coverage says more
+coverage: ## Lines and branches of src/ that unit tests and simulation run; scripts/coverage says more
 	@scripts/coverage
 
 e2e: ## End-to-end tests with a real Kafka and a real S3
 	@scripts/test e2e
+
+e2e-sanitized: ## Some of them with the sanitizers' builds
+	@scripts/test e2e-sanitized
 
 lint: ## Static analysis and format checks
 	@scripts/test lint

@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from harness.job import sanitized_on_s3
 from harness.processes import wait_until
 
 START = "2024-10-22T20:30:00Z"
@@ -26,6 +27,7 @@ def on(partition, records):
 # ---- Bounded runs -------------------------------------------------------------------------------
 
 
+@sanitized_on_s3
 def test_generated_events_of_all_classes(kafka, job):
     topic = kafka.create_topic(partitions=3, compression_type="lz4")
     j = job(topic)
@@ -473,6 +475,7 @@ def test_partitions_are_added_live(kafka, make_job, directory_store, assignment)
     assert len(j.compare().expected) == 150
 
 
+@sanitized_on_s3
 def test_two_processes_of_a_group_share_the_partitions(kafka, job):
     topic = kafka.create_topic(partitions=4)
     j = job(topic, {"checkpoint.interval": "200ms"})
@@ -500,7 +503,10 @@ def test_two_processes_of_a_group_share_the_partitions(kafka, job):
     j.compare()
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "number, status",
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.sanitized)],
+)
 def test_an_orderly_stop_keeps_files_open_in_a_last_checkpoint(kafka, job, number, status):
     topic = kafka.create_topic()
     j = job(topic, {"checkpoint.interval": "1h", "checkpoint.min_pause": "1h"})

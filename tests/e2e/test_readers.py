@@ -69,6 +69,7 @@ def test_awscli_lists_and_copies_a_bucket(kafka, minio, make_job, minio_store, t
     assert duckdb_per_hour(copy) == per_hour(report)
 
 
+@pytest.mark.sanitized
 def test_the_demo_runs_without_any_configuration(tmp_path):
     counts, out = [], tmp_path / "demo" / "out"
     for _ in range(2):

@@ -1,7 +1,14 @@
 """One job: its topic, its store, its settings, and whether it wrote what it had to."""
 
+import pytest
+
 from .output import BucketOutput, DirectoryOutput
 from .processes import wait_until
+
+# For a test that takes `store` and is worth the time of only one run with the sanitizers.
+sanitized_on_s3 = pytest.mark.parametrize(
+    "store", ["directory", pytest.param("minio", marks=pytest.mark.sanitized)], indirect=True
+)
 
 
 class Store:
