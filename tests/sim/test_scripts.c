@@ -215,6 +215,27 @@ static void test_rule_2_checkpoints_of_another_job_are_refused(void **state) {
     }
 }
 
+/* The claim after its own stands, however long it slept. */
+static void test_rule_3_a_claim_stands_in_a_zombies_way(void **state) {
+    (void)state;
+    struct script s;
+    begin(&s, TRAITS_S3, LOG_MIXED, 120);
+    s.rules.config.interval_ms = 100;
+    struct player *zombie = player_new(s.world, &s.rules, 1);
+    work_until(zombie, PARTITION_RUNNING);
+    struct player *owner = player_new(s.world, &s.rules, 2);
+    work(owner, 60);
+    assert_true(chain_newest(owner->p->chain)->number > 20);
+    for (int i = 0; i < 50 && player_at_work(zombie) && !*s.world->failure; i++)
+        work(zombie, 1);
+    assert_int_equal(zombie->p->status, PARTITION_LOST);
+    assert_int_equal(chain_newest(zombie->p->chain)->number, 1);
+    player_kill(zombie);
+    player_kill(owner);
+    expect_stopped(&s);
+    end(&s);
+}
+
 /* It has put 2, which arrives after it has given it up and looked for it. Others go on and collect 2,
  * so that its second try succeeds, far behind the chain. */
 static void test_rule_3_a_number_put_again_behind_the_chain_is_lost(void **state) {
@@ -422,6 +443,7 @@ int main(void) {
         cmocka_unit_test(test_rule_2_removed_checkpoints_are_missed),
         cmocka_unit_test(test_rule_2_a_corrupt_newest_checkpoint_stops_the_job),
         cmocka_unit_test(test_rule_2_checkpoints_of_another_job_are_refused),
+        cmocka_unit_test(test_rule_3_a_claim_stands_in_a_zombies_way),
         cmocka_unit_test(test_rule_3_a_number_put_again_behind_the_chain_is_lost),
         cmocka_unit_test(test_rule_6_a_gap_without_its_events_stops_the_job),
         cmocka_unit_test(test_rule_6_a_gap_with_more_events_stops_the_job),
