@@ -1,9 +1,9 @@
 /* The HTTP thread on http.listen (libmicrohttpd): what a running job tells and is told.
  *
- *   http.c      the server: limits, who may ask (guard.c), which handler answers (route.c)
- *   metrics.c   /metrics
+ *   http.c      the server: connections and their limits
+ *   dispatch.c  a request's way: uri.c takes it apart, guard.c says who may ask, route.c finds who answers
  *   rest_*.c    what Flink 1.18's REST answers, and /tidemark/..., for our own page and commands
- *   page.c      the page at /
+ *   page.c      the page at /; prometheus.c: /metrics
  */
 #ifndef TIDEMARK_CONTROL_HTTP_H
 #define TIDEMARK_CONTROL_HTTP_H
@@ -22,6 +22,7 @@ struct http_config {
     struct metrics *metrics;
     struct journal *journal;
     struct requests *requests;
+    int request_ms; /* how long a whole request may take to come; 0: ten seconds */
 };
 
 struct http_server;

@@ -45,15 +45,21 @@ struct route {
     http_handler *handler;
 };
 
+/* All of them. */
+const struct route *route_table(size_t *n);
+
 /* The route for a request, with its params filled in; NULL where there is none, and then *allow is a
  * list such as "GET, PATCH" if the path exists with other methods, else NULL. */
 const struct route *route_find(struct http_request *r, const char **allow);
 
-/* For handlers. json is taken over (and may be NULL: out of memory ends the process). */
+/* For handlers. json is taken over. */
 void answer_json(struct http_answer *a, json_t *json);
-/* {"errors":["..."]}, as Flink's. */
+/* {"errors":["..."]}, as Flink's. What is no UTF-8 becomes '?'. */
 void answer_error(struct http_answer *a, unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Text as JSON whatever its bytes: what is no UTF-8 becomes '?'. json_string() gives NULL then. NULL
+ * becomes null. */
+json_t *json_text(const char *text);
 /* True where the first param is this job's id; else answers 404. */
 bool answer_for_job(const struct http_request *r, struct http_answer *a);
 
