@@ -142,6 +142,10 @@ enum job_state metrics_state(struct metrics *m, int64_t entered_ms[JOB_STATE_COU
     return s;
 }
 
+int64_t metrics_now_ms(const struct metrics *m) {
+    return clock_wall(m->clock);
+}
+
 int64_t metrics_started_ms(const struct metrics *m) {
     return m->started_wall_ms;
 }

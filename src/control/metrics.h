@@ -97,6 +97,15 @@ struct time_spent {
     uint64_t busy_ms, backpressured_ms /* waiting for the store */, idle_ms /* for records */;
 };
 
+/* What has come about lately: within the last minute, or since the worker began where that is less. */
+struct recent {
+    int64_t ms;                       /* how long it has been; 0: nothing is known yet */
+    struct time_spent worker;         /* scaled to 1,000 ms */
+    uint64_t records, late, rejected; /* first reads */
+    uint64_t output_errors, output_retries, checkpoint_errors, checkpoint_retries;
+    double lag_growth; /* of all partitions, records a second; below zero: it shrinks */
+};
+
 struct job_metrics {
     bool running;
     bool bounded;
@@ -110,11 +119,13 @@ struct job_metrics {
     uint64_t output_busy_rate;                 /* ms per second with requests under way */
     /* Of all partitions since the process began, those that have left included. */
     uint64_t records, bytes_in, bytes_out;
+    uint64_t events[CLASS_COUNT]; /* first reads, as a partition's */
     struct delay_histogram visibility;
     /* The settings' paths, where they are directories; else NULL. */
     const char *output_directory, *checkpoint_directory;
     double records_rate, bytes_in_rate, bytes_out_rate; /* a second, over the last five or so */
-    const char *const *reasons;                         /* names of rejected[], static */
+    struct recent recent;
+    const char *const *reasons; /* names of rejected[], static */
     size_t n_reasons;
     int32_t topic_partitions;             /* of the topic in all, or 0 where not known */
     struct partition_metrics *partitions; /* this process's */
@@ -145,6 +156,7 @@ bool metrics_healthy(struct metrics *m);
 /* The job's state and when each was entered last (epoch ms, 0: never). From any thread. */
 void metrics_set_state(struct metrics *m, enum job_state s);
 enum job_state metrics_state(struct metrics *m, int64_t entered_ms[JOB_STATE_COUNT]);
+int64_t metrics_now_ms(const struct metrics *m);     /* epoch, by the same clock */
 int64_t metrics_started_ms(const struct metrics *m); /* the process, epoch ms */
 
 /* Sums over partitions, for the progress line. */

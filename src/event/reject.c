@@ -4,8 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "event/json_string.h"
+#include "base/base64.h"
 #include "base/utf8.h"
+#include "event/json_string.h"
 
 const char *reject_reason_name(enum reject_reason reason) {
     static const char *const names[REJECT_COUNT] = {
@@ -82,34 +83,13 @@ void reject_invalid_json(struct event *ev, const struct json_scanner *s, const s
            json_error_text(s->error), found);
 }
 
-static int append_base64(struct buffer *out, const char *text, size_t len) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n = len / 3 * 4 + (len % 3 ? 4 : 0);
-    char *d = buffer_reserve(out, n);
-    if (!d)
-        return -1;
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i;
-        unsigned v = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) |
-                     (left > 2 ? p[i + 2] : 0);
-        *d++ = digits[v >> 18];
-        *d++ = digits[v >> 12 & 63];
-        *d++ = left > 1 ? digits[v >> 6 & 63] : '=';
-        *d++ = left > 2 ? digits[v & 63] : '=';
-    }
-    *d = '\0';
-    out->len += n;
-    return 0;
-}
-
 /* ,"name":"text", or ,"name_base64":"..." where the bytes are not text, or ,"name":null. */
 static int append_bytes(struct buffer *out, const char *name, const char *text, size_t len) {
     if (!text)
         return buffer_printf(out, ",\"%s\":null", name);
     if (utf8_valid(text, len))
         return buffer_printf(out, ",\"%s\":", name) != 0 ? -1 : json_append_string(out, text, len);
-    if (buffer_printf(out, ",\"%s_base64\":\"", name) != 0 || append_base64(out, text, len) != 0)
+    if (buffer_printf(out, ",\"%s_base64\":\"", name) != 0 || base64_append(out, text, len) != 0)
         return -1;
     return buffer_append(out, "\"", 1);
 }

@@ -247,13 +247,17 @@ static void publish_partitions(struct worker *w) {
         atomic_store_explicit(w->cfg.consumed, consumed, memory_order_relaxed);
 }
 
-/* What the ledger alone counts; the rest is split between it and the partition objects. */
+/* The ledger has the counts of the past, the partition objects what these have added. */
 static void publish_sums(struct worker *w) {
     struct job_metrics *m = &w->metrics;
     struct partition_counters sum = {0};
     for (size_t i = 0; i < w->cfg.ledger->n; i++)
         if (w->cfg.ledger->partitions[i])
             partition_counters_add(&sum, w->cfg.ledger->partitions[i]);
+    for (size_t i = 0; i < w->n_tasks; i++)
+        if (w->tasks[i]->partition)
+            report_add_stats(&sum, &w->tasks[i]->partition->stats);
+    memcpy(m->events, sum.events, sizeof m->events);
     m->records = sum.records;
     m->bytes_in = sum.bytes_in;
     m->bytes_out = sum.bytes_out;
@@ -292,6 +296,7 @@ void worker_publish(struct worker *w) {
     m->reasons = reason_names();
     m->n_reasons = REJECT_COUNT;
     rates_update(&w->rates, m, w->now_ms);
+    recent_update(&w->recent, m, w->now_ms);
     if (w->cfg.metrics)
         metrics_publish(w->cfg.metrics, m);
     if (w->cfg.progress)

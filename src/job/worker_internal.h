@@ -3,6 +3,7 @@
 #define TIDEMARK_JOB_WORKER_INTERNAL_H
 
 #include "job/rates.h"
+#include "job/recent.h"
 #include "job/worker.h"
 
 enum task_state {
@@ -57,6 +58,7 @@ struct worker {
     struct job_metrics metrics;
     size_t cap_metrics, cap_files;
     struct rates rates;
+    struct recent_memory recent;
     int64_t spent_ms;    /* up to where its time is accounted for, monotonic */
     uint64_t savepoints; /* how many of those asked for are begun */
 };

@@ -27,3 +27,20 @@ void store_counters_answered(struct store_counters *c, enum store_kind kind, enu
     c->latency[kind][b]++;
     c->latency_ms[kind] += (uint64_t)(ms > 0 ? ms : 0);
 }
+
+uint64_t store_counters_errors(const struct store_counters *c) {
+    static const enum error_code troubles[] = {ERR_UNKNOWN,  ERR_UNAVAILABLE, ERR_DENIED,
+                                               ERR_NO_SPACE, ERR_IO,          ERR_CORRUPT};
+    uint64_t n = 0;
+    for (int k = 0; k < STORE_KIND_COUNT; k++)
+        for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++)
+            n += c->outcomes[k][troubles[i]];
+    return n;
+}
+
+uint64_t store_counters_retries(const struct store_counters *c) {
+    uint64_t n = 0;
+    for (int k = 0; k < STORE_KIND_COUNT; k++)
+        n += c->retries[k];
+    return n;
+}

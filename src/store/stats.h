@@ -25,6 +25,11 @@ struct store_counters {
 
 void store_counters_add(struct store_counters *to, const struct store_counters *more);
 
+/* Attempts that failed for a reason that somebody has to mend: not those whose answer is a normal one,
+ * such as that a key exists already. And attempts that repeated one. */
+uint64_t store_counters_errors(const struct store_counters *c);
+uint64_t store_counters_retries(const struct store_counters *c);
+
 /* An attempt was answered after ms. */
 void store_counters_answered(struct store_counters *c, enum store_kind kind, enum error_code code,
                              int64_t ms);

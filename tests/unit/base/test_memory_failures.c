@@ -30,12 +30,12 @@
 #include "checkpoint/codec.h"
 #include "checkpoint/start.h"
 #include "cli/cli.h"
-#include "control/http.h"
 #include "event/event_testing.h"
 #include "job/settings.h"
 #include "job/unpack.h"
 #include "store/s3.h"
 #include "store/s3_xml.h"
+#include "support/control_world.h"
 #include "support/directory_fixture.h"
 #include "support/fake_http.h"
 #include "support/memory_store.h"
@@ -454,31 +454,68 @@ static enum outcome pack_zstd(void) {
     return pack(COMPRESSION_ZSTD);
 }
 
+/* What lies in the world, so that every list of an answer has something in it. */
+static void fill(struct control_world *w) {
+    static const char *const reasons[] = {"none", "invalid_json"};
+    struct partition_metrics p = {.partition = 1, .state = "running", .end = 9};
+    struct open_file_metrics f = {.partition = 1};
+    struct job_metrics now = {.running = true,
+                              .reasons = reasons,
+                              .n_reasons = 2,
+                              .partitions = &p,
+                              .n_partitions = 1,
+                              .files = &f,
+                              .n_files = 1};
+    struct journal_sample sample = {.kept = 1, .value_len = 1, .value = "\xff"};
+    metrics_publish(w->metrics, &now);
+    metrics_set_state(w->metrics, JOB_RUNNING);
+    journal_add_error(w->journal, -1, "job_restarting", "why \xff");
+    journal_add_file(w->journal, &(struct journal_file){.key = "a"});
+    journal_add_checkpoint(w->journal, &(struct journal_checkpoint){.failed = true});
+    journal_add_sample(w->journal, true, &sample);
+}
+
+/* 200 for what is served; the connection may also be closed without a word. */
+static enum outcome get(const struct http_server *server, const char *path) {
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_port(server)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char request[256], answer[512] = "", rest[512];
+    int n = snprintf(request, sizeof request,
+                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n"
+                     "Connection: close\r\n\r\n{}",
+                     path);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ssize_t got = 0;
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
+        send(fd, request, (size_t)n, MSG_NOSIGNAL) == n)
+        got = recv(fd, answer, sizeof answer - 1, 0);
+    while (got > 0 && recv(fd, rest, sizeof rest, 0) > 0)
+        ;
+    (void)close(fd);
+    if (got <= 0)
+        return REFUSED;
+    return strstr(answer, "HTTP/1.1 200 ") || strstr(answer, " 501 ") ? DONE : WRONG;
+}
+
 static enum outcome serve_http(void) {
+    static const char *const paths[] = {
+        "/metrics",         "/tidemark/status?x=%20", "/tidemark/files",   "/tidemark/checkpoints",
+        "/tidemark/errors", "/tidemark/samples",      "/v1/jobs/overview", "/tidemark/settings"};
     struct error e;
-    struct metrics *m = metrics_new(clock_system());
-    struct job_metrics now = {.running = true};
-    metrics_publish(m, &now);
-    struct http_server *server =
-        http_server_start(&(struct http_config){.host = "127.0.0.1", .metrics = m}, &e);
+    struct control_world *w = control_world_new();
+    fill(w);
+    struct http_server *server = http_server_start(&w->cfg, &e);
     if (!server) {
         (void)fprintf(stderr, "%s\n", e.text);
         return e.code == ERR_IO || e.code == ERR_NO_MEMORY ? REFUSED : WRONG;
     }
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(http_server_port(server)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
-    char answer[512];
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
-        send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0)
-        while (recv(fd, answer, sizeof answer, 0) > 0)
-            ;
-    (void)close(fd);
+    enum outcome outcome = DONE;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && outcome == DONE; i++)
+        outcome = get(server, paths[i]);
     http_server_stop(server);
-    metrics_free(m);
-    return DONE;
+    control_world_free(w);
+    return outcome;
 }
 
 /* The whole job in one process, over librdkafka's mock cluster. */
