@@ -358,7 +358,8 @@ static void judge_idle(const struct health_facts *f, struct health *h) {
     struct finding *x =
         find(h, others ? HEALTH_WARN : HEALTH_OK, AT_DATA, "partition_idle", w.p->partition);
     text(x,
-         "%s: no record for %s, so its watermark stands and %" PRIu64 " of its windows stay open",
+         "%s: the newest record is %s old, so the watermark stands and %" PRIu64
+         " windows stay open",
          which(&w).text, span(w.value).text, w.p->open_windows);
     advice(x, "only a partition's own records move its watermark; window.idle_flush publishes what "
               "its files hold");
