@@ -35,11 +35,13 @@ void partition_counters_add(struct partition_counters *to, const struct partitio
     to->key_mismatches += more->key_mismatches;
     to->bytes_in += more->bytes_in;
     to->bytes_out += more->bytes_out;
+    to->lines_out += more->lines_out;
     to->files_published += more->files_published;
     to->events_published += more->events_published;
     to->bytes_published += more->bytes_published;
     to->checkpoints += more->checkpoints;
     to->checkpoint_failures += more->checkpoint_failures;
+    to->restores += more->restores;
     delay_add(&to->visibility, &more->visibility);
 }
 

@@ -36,9 +36,10 @@ struct partition_counters {
     uint64_t events[CLASS_COUNT]; /* first reads only, but those of a lost claim count again */
     uint64_t rejected[METRICS_REASONS_MAX];
     uint64_t records; /* read, first or again */
-    uint64_t key_mismatches, bytes_in, bytes_out;
+    uint64_t key_mismatches, bytes_in, bytes_out, lines_out;
     uint64_t files_published, events_published, bytes_published;
     uint64_t checkpoints, checkpoint_failures;
+    uint64_t restores; /* claims that went on from a checkpoint */
     struct delay_histogram visibility;
 };
 void partition_counters_add(struct partition_counters *to, const struct partition_counters *more);
@@ -56,8 +57,11 @@ struct partition_metrics {
     uint64_t open_windows, open_files;
     uint64_t checkpoint_number;
     int64_t checkpoint_age_ms, checkpoint_duration_ms, checkpoint_bytes; /* age < 0: none yet */
-    int64_t unsaved_ms;  /* since when something is in no durable checkpoint; 0: nothing is */
-    int64_t replay_from; /* the smallest offset that Kafka must still hold, or -1 */
+    bool checkpoint_pending;                                             /* one is being made now */
+    int64_t unsaved_ms;     /* since when something is in no durable checkpoint; 0: nothing is */
+    uint64_t restored;      /* number of the checkpoint that the claim went on from; 0: none */
+    int64_t restored_at_ms; /* epoch; 0: none */
+    int64_t replay_from;    /* the smallest offset that Kafka must still hold, or -1 */
     struct totals read[CLASS_COUNT], listed[CLASS_COUNT]; /* durable totals of the job */
 };
 

@@ -16,6 +16,7 @@ static void write_event(struct ingest *in, const struct event *ev, const struct 
     size_t len = event_write_line(in->parser, at->window_start, at->window_end, line);
     file_appended(at->file, len, offset, at->max_ts_before);
     in->count->bytes_out += len;
+    in->count->lines_out++;
 }
 
 static int write_rejected(struct ingest *in, const struct record *r, const struct event *ev,
@@ -33,6 +34,7 @@ static int write_rejected(struct ingest *in, const struct record *r, const struc
     memcpy(line, in->line->data, in->line->len);
     file_appended(at->file, in->line->len, r->offset, at->max_ts_before);
     in->count->bytes_out += in->line->len;
+    in->count->lines_out++;
     return 0;
 }
 

@@ -52,6 +52,7 @@ static void live_metrics(const struct task *t, struct partition_metrics *m) {
     const struct checkpoint *k = chain_newest(p->chain);
     if (!k)
         return;
+    m->checkpoint_pending = p->status == PARTITION_RUNNING && (p->barrier || chain_busy(p->chain));
     m->checkpoint_number = k->number;
     m->checkpoint_bytes = (int64_t)chain_newest_bytes(p->chain);
     m->replay_from = k->replay_from;
@@ -71,6 +72,8 @@ void task_metrics(const struct task *t, struct partition_metrics *m) {
                                     .record_ts = t->ingest.record_ts,
                                     .max_ts = TS_NONE,
                                     .watermark = TS_NONE,
+                                    .restored = t->restored,
+                                    .restored_at_ms = t->restored_at_ms,
                                     .replay_from = -1,
                                     .checkpoint_bytes = -1,
                                     .checkpoint_age_ms = -1,
@@ -295,7 +298,7 @@ void worker_publish(struct worker *w) {
     m->checkpoint_directory = directory_of(w->cfg.settings->checkpoint.path);
     m->reasons = reason_names();
     m->n_reasons = REJECT_COUNT;
-    rates_update(&w->rates, m, w->now_ms);
+    rates_update(&w->rates, m, w->spent_ms); /* the shares of a second make a second */
     recent_update(&w->recent, m, w->now_ms);
     if (w->cfg.metrics)
         metrics_publish(w->cfg.metrics, m);

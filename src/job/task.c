@@ -198,6 +198,13 @@ static void reclaim(struct task *t, int64_t offset, const struct error *why) {
     }
 }
 
+/* A claim is the checkpoint after the one whose state it took. */
+static void note_restored(struct task *t, const struct checkpoint *claim) {
+    t->restored = claim->number - 1;
+    t->restored_at_ms = t->restored ? clock_wall(t->worker->cfg.clock) : 0;
+    t->count->restores += t->restored > 0;
+}
+
 static void check_claimed(struct task *t) {
     struct error e;
     t->state = TASK_CLAIMED;
@@ -210,6 +217,7 @@ static void check_claimed(struct task *t) {
     if (t->ingest.end_offset < t->partition->base_next)
         t->ingest.end_offset = t->partition->base_next;
     const struct checkpoint *k = chain_newest(t->partition->chain);
+    note_restored(t, k);
     log_info("partition_claimed",
              "partition %" PRId32 ": claim %" PRIu64 "; reading from offset %" PRId64
              " (next %" PRId64 ", %zu gaps, %zu commits to finish)",

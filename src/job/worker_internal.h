@@ -23,12 +23,14 @@ struct task {
     struct partition *partition; /* NULL while WAITING */
     struct ingest ingest;
     int64_t due_ms, claimed_ms;
-    int32_t losses;                   /* in a row (rule 1) */
-    uint64_t committed_number;        /* of the checkpoint whose next the group knows */
-    int64_t log_end;                  /* last known, or -1 */
-    bool savepoint_wanted;            /* and not durable yet */
-    int64_t unsaved_since_ms;         /* something is in no durable checkpoint; -1: nothing */
-    uint64_t seen_checkpoints;        /* when that was looked at last */
+    uint64_t restored;         /* number of the checkpoint that the claim went on from; 0: none */
+    int64_t restored_at_ms;    /* epoch */
+    int32_t losses;            /* in a row (rule 1) */
+    uint64_t committed_number; /* of the checkpoint whose next the group knows */
+    int64_t log_end;           /* last known, or -1 */
+    bool savepoint_wanted;     /* and not durable yet */
+    int64_t unsaved_since_ms;  /* something is in no durable checkpoint; -1: nothing */
+    uint64_t seen_checkpoints; /* when that was looked at last */
     struct partition_counters *count; /* the ledger's; the partition object's own come on top */
     char *chain_prefix, *manifest_prefix;
     struct identity identity;

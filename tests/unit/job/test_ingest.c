@@ -48,6 +48,7 @@ static void test_an_event_line(void **state) {
     assert_string_equal(only_object(&w, "dt=2024-10-22/hour=21/20241022T210000Z-p00000-"), line);
     assert_int_equal(c.stats.records, 1);
     assert_int_equal(c.stats.bytes_out, strlen(line));
+    assert_int_equal(c.stats.lines_out, 1);
     assert_int_equal(c.classes[CLASS_EVENT], 1);
     worker_world_free(&w);
 }

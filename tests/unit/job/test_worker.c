@@ -772,6 +772,8 @@ static void look_at_metrics(void *ctx, int n) {
         assert_int_equal(m->position, 3001);
         assert_int_equal(m->count.events[CLASS_EVENT], 3000);
         assert_int_equal(m->count.events[CLASS_NULL], 1);
+        assert_int_equal(m->count.records, 3001);
+        assert_int_equal(m->count.lines_out, 3000);
         assert_int_equal(m->watermark, T0 + 2999 * 1000 - 600000 - 1);
         assert_int_equal(m->count.key_mismatches, 0);
         assert_int_equal(m->end, 3001);
@@ -792,6 +794,59 @@ static void test_published_metrics(void **state) {
     assert_int_equal(process_run(p), WORKER_STOPPED);
     process_free(p);
     metrics_free(metrics);
+    worker_world_free(&w);
+}
+
+/* A savepoint that the store holds up is seen to be under way. */
+static void look_at_checkpoints(void *ctx, int n) {
+    struct process *p = ctx;
+    const struct partition_metrics *m = n >= 50 ? &p->last.partitions[0] : NULL;
+    char id[REQUEST_ID_MAX];
+    if (n == 50) {
+        assert_false(m->checkpoint_pending);
+        memory_store_hold(p->checkpoints, true);
+        requests_add(p->test, REQUEST_SAVEPOINT, id);
+    } else if (n == 100) {
+        assert_true(m->checkpoint_pending);
+        assert_int_equal(m->count.checkpoints, 0);
+        memory_store_hold(p->checkpoints, false);
+    } else if (n == 150) {
+        assert_false(m->checkpoint_pending);
+        assert_int_equal(m->count.checkpoints, 1);
+        p->command = JOB_STOP;
+    }
+}
+
+static void look_at_restored(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n != 100)
+        return;
+    const struct partition_metrics *m = &p->last.partitions[0];
+    assert_int_equal(m->checkpoint_number - m->restored, 1); /* its claim */
+    assert_int_equal(m->count.restores, 1);
+    assert_in_range(m->restored_at_ms, T0, p->world->fake.wall);
+    p->command = JOB_STOP;
+}
+
+static void test_checkpoints_under_way_and_restored(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    worker_world_add_many(&w, 0, 100, T0, 1000);
+    _Atomic int command = 0;
+    struct requests *requests = requests_new(&command, JOB_STOP, JOB_DRAIN);
+    struct process *p = process_new(&w, &(struct process_options){.requests = requests});
+    p->test = requests;
+    process_on_poll(p, look_at_checkpoints);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_int_equal(p->last.partitions[0].count.restores, 0);
+    assert_int_equal(p->last.partitions[0].restored, 0);
+    process_free(p);
+    p = process_new(&w, &unbounded);
+    process_on_poll(p, look_at_restored);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    requests_free(requests);
     worker_world_free(&w);
 }
 
@@ -855,6 +910,7 @@ int main(void) {
         cmocka_unit_test(test_wasteful_lines_do_not_block),
         cmocka_unit_test(test_slow_store_suspends_fetching),
         cmocka_unit_test(test_published_metrics),
+        cmocka_unit_test(test_checkpoints_under_way_and_restored),
         cmocka_unit_test(test_consumed_goes_on_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
