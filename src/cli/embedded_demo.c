@@ -25,6 +25,7 @@ struct embedded_demo {
     struct embedded *cluster;
     struct generator_config generator;
     pthread_t thread;
+    bool started;
     atomic_bool stop;
     _Atomic uint64_t *consumed;
 };
@@ -74,10 +75,8 @@ static void point_settings(struct settings *s, const struct embedded_demo *d) {
     s->kafka.assignment.kind = ASSIGNMENT_ALL;
 }
 
-struct embedded_demo *embedded_demo_start(struct settings *s, _Atomic uint64_t *consumed,
-                                          struct error *e) {
-    if (remove_demo(e) != 0)
-        return NULL;
+struct embedded_demo *embedded_demo_new(struct settings *s, _Atomic uint64_t *consumed,
+                                        struct error *e) {
     struct embedded_demo *d = xcalloc(1, sizeof *d);
     d->consumed = consumed;
     d->cluster = embedded_start(s->kafka.topic, PARTITIONS, e);
@@ -86,12 +85,6 @@ struct embedded_demo *embedded_demo_start(struct settings *s, _Atomic uint64_t *
         return NULL;
     }
     point_settings(s, d);
-    log_info("demo",
-             "a mock Kafka cluster and a generator run inside this process: topic %s, %d "
-             "partitions, %d events/s at %d times the speed of time; output in demo/out, "
-             "checkpoints in demo/checkpoints. Nothing outlives the process: each start removes "
-             "demo/ and begins afresh",
-             s->kafka.topic, PARTITIONS, RATE, SPEED);
     d->generator = (struct generator_config){
         .bootstrap_servers = s->kafka.bootstrap_servers,
         .topic = s->kafka.topic,
@@ -105,20 +98,30 @@ struct embedded_demo *embedded_demo_start(struct settings *s, _Atomic uint64_t *
         .seed = 1,
         .hold = hold,
         .hold_ctx = d};
-    if (pthread_create(&d->thread, NULL, generate, d) != 0) {
-        (void)error_set(e, ERR_NO_MEMORY, "cannot start the generator's thread");
-        embedded_stop(d->cluster);
-        free(d);
-        return NULL;
-    }
     return d;
+}
+
+int embedded_demo_start(struct embedded_demo *d, struct error *e) {
+    if (remove_demo(e) != 0)
+        return -1;
+    log_info("demo",
+             "a mock Kafka cluster and a generator run inside this process: topic %s, %d "
+             "partitions, %d events/s at %d times the speed of time; output in demo/out, "
+             "checkpoints in demo/checkpoints. Nothing outlives the process: each start removes "
+             "demo/ and begins afresh",
+             d->generator.topic, PARTITIONS, RATE, SPEED);
+    if (pthread_create(&d->thread, NULL, generate, d) != 0)
+        return error_set(e, ERR_NO_MEMORY, "cannot start the generator's thread");
+    d->started = true;
+    return 0;
 }
 
 void embedded_demo_stop(struct embedded_demo *d) {
     if (!d)
         return;
     atomic_store(&d->stop, true);
-    (void)pthread_join(d->thread, NULL);
+    if (d->started)
+        (void)pthread_join(d->thread, NULL);
     embedded_stop(d->cluster);
     free(d);
 }

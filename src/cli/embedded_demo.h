@@ -8,10 +8,12 @@
 
 struct embedded_demo;
 
-/* Removes demo/, starts the cluster and the generator, and points the settings at them. consumed:
+/* Starts the cluster and points the settings at it and at demo/, which stays as it is. consumed:
  * records that the job has read; the generator waits at 20,000 records of lag. NULL with *e. */
-struct embedded_demo *embedded_demo_start(struct settings *s, _Atomic uint64_t *consumed,
-                                          struct error *e);
+struct embedded_demo *embedded_demo_new(struct settings *s, _Atomic uint64_t *consumed,
+                                        struct error *e);
+/* Removes demo/ and starts the generator. 0, or -1 with *e. */
+int embedded_demo_start(struct embedded_demo *d, struct error *e);
 /* NULL is fine. */
 void embedded_demo_stop(struct embedded_demo *d);
 

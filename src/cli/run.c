@@ -111,18 +111,31 @@ static int run(struct job_config *job, struct outside *o, struct error *e) {
     return code;
 }
 
-static int run_served(struct job_config *job, struct settings *s, struct outside *o,
+/* The port comes before demo/: where it is taken, another demo may be running in this directory. */
+static int run_served(struct job_config *job, const struct settings *s, struct embedded_demo *demo,
                       struct error *e) {
-    static _Atomic uint64_t consumed;
-    struct embedded_demo *demo = NULL;
-    if (job->embedded) {
-        job->consumed = &consumed;
-        demo = embedded_demo_start(s, &consumed, e);
-        if (!demo)
-            return cli_fail("run", e);
+    struct outside outside;
+    int code;
+    if (outside_open(&outside, s, job, e) != 0) {
+        code = exit_code(WORKER_FAILED, e);
+    } else if (demo && embedded_demo_start(demo, e) != 0) {
+        code = cli_fail("run", e);
+    } else {
+        say_what_runs(s, job);
+        code = run(job, &outside, e);
     }
-    say_what_runs(s, job);
-    int code = run(job, o, e);
+    outside_close(&outside);
+    return code;
+}
+
+/* The demo's settings come before all else, because what is shown of the job borrows them. */
+static int run_demo(struct job_config *job, struct settings *s, struct error *e) {
+    static _Atomic uint64_t consumed;
+    job->consumed = &consumed;
+    struct embedded_demo *demo = embedded_demo_new(s, &consumed, e);
+    if (!demo)
+        return cli_fail("run", e);
+    int code = run_served(job, s, demo, e);
     embedded_demo_stop(demo);
     return code;
 }
@@ -138,12 +151,7 @@ static int run_with_settings(const struct cli_args *args, struct settings *s) {
     if (!parse_lost(args, &job.lost, &e))
         return cli_fail("run", &e);
     catch_signals();
-    /* First: where the port is taken, another demo may be running in this very directory. */
-    struct outside outside;
-    int code = outside_open(&outside, s, &job, &e) == 0 ? run_served(&job, s, &outside, &e)
-                                                        : exit_code(WORKER_FAILED, &e);
-    outside_close(&outside);
-    return code;
+    return job.embedded ? run_demo(&job, s, &e) : run_served(&job, s, NULL, &e);
 }
 
 int cli_run(int argc, char **argv) {
