@@ -57,34 +57,47 @@ static void raise_command(struct requests *r, int command) {
         ;
 }
 
-void requests_add(struct requests *r, enum request_kind kind, char id[REQUEST_ID_MAX]) {
-    random_hex(random_system(), 16, id);
-    (void)pthread_mutex_lock(&r->lock);
+/* Under the lock; NULL where there is none. */
+static struct entry *entry_of(struct requests *r, const char *id) {
+    for (size_t i = 0; i < REQUESTS_MAX; i++)
+        if (r->entries[i].request.id[0] && strcmp(r->entries[i].request.id, id) == 0)
+            return &r->entries[i];
+    return NULL;
+}
+
+static void add(struct requests *r, enum request_kind kind, const char *id) {
     struct entry *e = &r->entries[r->ever++ % REQUESTS_MAX];
     *e = (struct entry){.request = {.kind = kind}};
-    memcpy(e->request.id, id, REQUEST_ID_MAX);
+    (void)snprintf(e->request.id, sizeof e->request.id, "%s", id);
     if (r->ended)
         answer(e, r->ended_ok && kind != REQUEST_SAVEPOINT, r->ended_text);
     else if (kind == REQUEST_SAVEPOINT)
         e->savepoint = atomic_fetch_add(&r->savepoints, 1) + 1;
     else
         raise_command(r, kind == REQUEST_DRAIN ? r->drain : r->stop);
+}
+
+void requests_add(struct requests *r, enum request_kind kind, char id[REQUEST_ID_MAX]) {
+    random_hex(random_system(), 16, id);
+    requests_add_as(r, kind, id);
+}
+
+void requests_add_as(struct requests *r, enum request_kind kind, const char *id) {
+    (void)pthread_mutex_lock(&r->lock);
+    if (!entry_of(r, id))
+        add(r, kind, id);
     (void)pthread_mutex_unlock(&r->lock);
 }
 
 bool requests_find(struct requests *r, const char *id, struct request *out) {
-    bool found = false;
     (void)pthread_mutex_lock(&r->lock);
-    for (size_t i = 0; i < REQUESTS_MAX && !found; i++) {
-        struct entry *e = &r->entries[i];
-        if (e->request.id[0] == '\0' || strcmp(e->request.id, id) != 0)
-            continue;
-        found = true;
+    struct entry *e = entry_of(r, id);
+    if (e) {
         *out = e->request;
         e->told |= e->request.state != REQUEST_PENDING;
     }
     (void)pthread_mutex_unlock(&r->lock);
-    return found;
+    return e != NULL;
 }
 
 uint64_t requests_savepoints(const struct requests *r) {

@@ -36,6 +36,9 @@ void requests_free(struct requests *r);
 
 /* Fills id. STOP, DRAIN and CANCEL raise the command at once. */
 void requests_add(struct requests *r, enum request_kind kind, char id[REQUEST_ID_MAX]);
+/* The same with an id of the asker's. A request that has it already is left as it is: whoever asks
+ * twice because an answer was lost has asked once. */
+void requests_add_as(struct requests *r, enum request_kind kind, const char *id);
 /* False where there is no such request. Whoever finds one that is no longer PENDING has been told. */
 bool requests_find(struct requests *r, const char *id, struct request *out);
 
