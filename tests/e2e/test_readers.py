@@ -1,7 +1,9 @@
 """The tools that people read the files with."""
 
+import json
 import signal
 import subprocess
+import urllib.request
 
 import duckdb
 import pytest
@@ -69,15 +71,27 @@ def test_awscli_lists_and_copies_a_bucket(kafka, minio, make_job, minio_store, t
     assert duckdb_per_hour(copy) == per_hour(report)
 
 
+def demo_says_where_it_writes(url):
+    """Also where the settings are the demo's own, it shows those that it uses."""
+    with urllib.request.urlopen(f"{url}/jobs") as answer:
+        job = json.load(answer)["jobs"][0]["id"]
+    with urllib.request.urlopen(f"{url}/jobs/{job}/config") as answer:
+        settings = json.load(answer)["execution-config"]["user-config"]
+    assert settings["output.path"] == "demo/out/"
+    with urllib.request.urlopen(f"{url}/jobs/{job}/plan") as answer:
+        assert "demo/out/" in json.load(answer)["plan"]["nodes"][1]["description"]
+
+
 @pytest.mark.sanitized
 def test_the_demo_runs_without_any_configuration(tmp_path):
     counts, out = [], tmp_path / "demo" / "out"
     for _ in range(2):
         before = set(out.rglob("*.jsonl"))
         log = tmp_path / "demo.log"
+        listen = f"127.0.0.1:{free_port()}"
         with open(log, "wb") as stderr:
             process = spawn(
-                [BINARY, "run", "--embedded", "--set", f"http.listen=127.0.0.1:{free_port()}"],
+                [BINARY, "run", "--embedded", "--set", f"http.listen={listen}"],
                 cwd=tmp_path,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
@@ -90,6 +104,7 @@ def test_the_demo_runs_without_any_configuration(tmp_path):
                 return files and not files & before  # the second run removes the first one's
 
             wait_until(published, lambda log=log: f"files in demo/out:\n{tail(log)}", timeout=60)
+            demo_says_where_it_writes(f"http://{listen}")
             process.send_signal(signal.SIGINT)
             assert process.wait(15) == 130, tail(log)
         finally:
