@@ -13,10 +13,17 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum log_format log_format_now = LOG_TEXT;
 static enum log_level log_level_now = LOG_INFO;
 static void (*before_line)(void);
+static const char *job_name;
 
 void log_init(enum log_format format, enum log_level level) {
     log_format_now = format;
     log_level_now = level;
+}
+
+void log_set_job(const char *name) {
+    (void)pthread_mutex_lock(&lock);
+    job_name = name;
+    (void)pthread_mutex_unlock(&lock);
 }
 
 bool log_enabled(enum log_level level) {
@@ -85,7 +92,20 @@ static struct repeats *repeats_of(const char *event) {
 
 /* ---- Lines --------------------------------------------------------------------------------------- */
 
-static void put_line(enum log_level level, const char *event, const char *message) {
+static void put_json(enum log_level level, const char *event, int partition, const char *message) {
+    if (job_name) {
+        (void)fputs(",\"job\":", stderr);
+        put_json_string(stderr, job_name);
+    }
+    (void)fprintf(stderr, ",\"level\":\"%s\",\"event\":\"%s\"", level_name(level), event);
+    if (partition >= 0)
+        (void)fprintf(stderr, ",\"partition\":%d", partition);
+    (void)fputs(",\"message\":", stderr);
+    put_json_string(stderr, message);
+    (void)fputs("}\n", stderr);
+}
+
+static void put_line(enum log_level level, const char *event, int partition, const char *message) {
     struct timespec now;
     struct tm tm;
     char stamp[32];
@@ -96,11 +116,8 @@ static void put_line(enum log_level level, const char *event, const char *messag
     if (before_line)
         before_line();
     if (log_format_now == LOG_JSON) {
-        (void)fprintf(
-            stderr, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"event\":\"%s\",\"message\":", stamp,
-            now.tv_nsec / 1000000, level_name(level), event);
-        put_json_string(stderr, message);
-        (void)fputs("}\n", stderr);
+        (void)fprintf(stderr, "{\"time\":\"%s.%03ldZ\"", stamp, now.tv_nsec / 1000000);
+        put_json(level, event, partition, message);
     } else {
         (void)fprintf(stderr, "%s.%03ldZ %-5s %s: ", stamp, now.tv_nsec / 1000000,
                       level_name(level), event);
@@ -119,7 +136,7 @@ static void tell_held(struct repeats *r, int64_t now) {
     (void)snprintf(message, sizeof message, "%u more lines of this event in %lld s were held back",
                    r->held, (long long)(now - r->since_ms + 999) / 1000);
     r->held = 0;
-    put_line(r->level, r->event, message);
+    put_line(r->level, r->event, -1, message);
 }
 
 /* Under the lock. False where the line is held back. */
@@ -151,7 +168,7 @@ void log_flush(bool all) {
     (void)pthread_mutex_unlock(&lock);
 }
 
-void log_write(enum log_level level, const char *event, const char *fmt, ...) {
+void log_write(enum log_level level, const char *event, int partition, const char *fmt, ...) {
     if (!log_enabled(level))
         return;
     char message[2048];
@@ -162,6 +179,6 @@ void log_write(enum log_level level, const char *event, const char *fmt, ...) {
     va_end(ap);
     (void)pthread_mutex_lock(&lock);
     if (may_pass(level, event))
-        put_line(level, event, message);
+        put_line(level, event, partition, message);
     (void)pthread_mutex_unlock(&lock);
 }

@@ -19,16 +19,22 @@ enum { LOG_BURST = 20, LOG_BURST_MS = 10 * 1000 };
 void log_flush(bool all);
 /* While a progress line stands on the terminal, the log clears it before it writes. */
 void log_set_before_line(void (*fn)(void));
-void log_write(enum log_level level, const char *event, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/* From here on each line of JSON says "job":name; the text must outlive the log. */
+void log_set_job(const char *name);
+/* partition < 0: the line is of none; else a line of JSON says "partition":N. */
+void log_write(enum log_level level, const char *event, int partition, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
-#define log_debug(event, ...)                         \
-    do {                                              \
-        if (log_enabled(LOG_DEBUG))                   \
-            log_write(LOG_DEBUG, event, __VA_ARGS__); \
+#define log_debug(event, ...)                             \
+    do {                                                  \
+        if (log_enabled(LOG_DEBUG))                       \
+            log_write(LOG_DEBUG, event, -1, __VA_ARGS__); \
     } while (0)
-#define log_info(event, ...) log_write(LOG_INFO, event, __VA_ARGS__)
-#define log_warn(event, ...) log_write(LOG_WARN, event, __VA_ARGS__)
-#define log_error(event, ...) log_write(LOG_ERROR, event, __VA_ARGS__)
+#define log_info(event, ...) log_write(LOG_INFO, event, -1, __VA_ARGS__)
+#define log_warn(event, ...) log_write(LOG_WARN, event, -1, __VA_ARGS__)
+#define log_error(event, ...) log_write(LOG_ERROR, event, -1, __VA_ARGS__)
+/* Of one partition, which the message names as well. */
+#define log_info_of(partition, event, ...) log_write(LOG_INFO, event, partition, __VA_ARGS__)
+#define log_warn_of(partition, event, ...) log_write(LOG_WARN, event, partition, __VA_ARGS__)
 
 #endif

@@ -220,10 +220,11 @@ static void put_next(struct chain *c, int64_t now_ms) {
 static void on_deleted(struct store_op *op) {
     struct chain *c = op->ctx;
     if (op->error.code != ERR_NONE)
-        log_warn("checkpoint_not_removed",
-                 "an old checkpoint could not be removed and stays (harmless, but grant delete on "
-                 "checkpoint.path): %s",
-                 op->error.text);
+        log_warn_of(
+            c->identity.partition, "checkpoint_not_removed",
+            "an old checkpoint could not be removed and stays (harmless, but grant delete on "
+            "checkpoint.path): %s",
+            op->error.text);
     store_op_clear(op);
     free(c->delete_key);
     c->delete_key = NULL;
@@ -309,10 +310,10 @@ static void on_put(struct chain *c) {
             fail(c, "cannot put the checkpoint");
             break;
         }
-        log_warn("checkpoint_put_unsure",
-                 "checkpoint %" PRIu64 " of partition %d: %s; looking what stands there, then "
-                 "putting the same bytes again",
-                 c->next.number, c->identity.partition, c->op.error.text);
+        log_warn_of(c->identity.partition, "checkpoint_put_unsure",
+                    "checkpoint %" PRIu64 " of partition %d: %s; looking what stands there, then "
+                    "putting the same bytes again",
+                    c->next.number, c->identity.partition, c->op.error.text);
         wait_then(c, true);
     }
 }

@@ -234,10 +234,10 @@ static void lost(struct commit *m) {
 static void vanished(struct commit *m) {
     struct commits *c = m->all;
     if (c->cfg.lost == LOST_REMOVED) {
-        log_warn("upload_taken_as_removed",
-                 "%s%s: neither upload nor object; taken as published and removed since "
-                 "(--lost=removed)",
-                 c->cfg.store->path, m->file.key);
+        log_warn_of(c->cfg.partition, "upload_taken_as_removed",
+                    "%s%s: neither upload nor object; taken as published and removed since "
+                    "(--lost=removed)",
+                    c->cfg.store->path, m->file.key);
         visible(m);
         return;
     }
@@ -282,8 +282,9 @@ static void on_manifest_read(struct store_op *op) {
     struct commit *m = op->ctx;
     m->all->inflight--;
     if (lists(op, m->file.key)) {
-        log_info("file_taken_away", "%s%s was published (manifest %" PRIu64 ") and is gone since",
-                 m->all->cfg.store->path, m->file.key, m->manifest);
+        log_info_of(m->all->cfg.partition, "file_taken_away",
+                    "%s%s was published (manifest %" PRIu64 ") and is gone since",
+                    m->all->cfg.store->path, m->file.key, m->manifest);
         visible(m);
     } else {
         m->manifest--;
@@ -394,8 +395,9 @@ static void on_complete(struct store_op *op) {
         m->state = COMMIT_LOOKING;
         submit(m, STORE_HEAD, on_head);
     } else if (op->error.retriable) {
-        log_warn("publish_retry", "partition %d: publishing %s%s: %s; trying again",
-                 m->all->cfg.partition, m->all->cfg.store->path, m->file.key, m->why.text);
+        log_warn_of(m->all->cfg.partition, "publish_retry",
+                    "partition %d: publishing %s%s: %s; trying again", m->all->cfg.partition,
+                    m->all->cfg.store->path, m->file.key, m->why.text);
         again(m);
     } else {
         (void)error_wrap(&m->why, "partition %d: cannot publish %s%s", m->all->cfg.partition,
@@ -459,8 +461,8 @@ static void on_manifest(struct store_op *op) {
     if (op->error.code == ERR_NONE || op->error.code == ERR_EXISTS) {
         manifest_done(c); /* a pure function of the checkpoint: whoever put it, put these bytes */
     } else if (op->error.retriable) {
-        log_warn("manifest_retry", "manifest %s: %s; trying again", c->manifests->key,
-                 op->error.text);
+        log_warn_of(c->cfg.partition, "manifest_retry", "manifest %s: %s; trying again",
+                    c->manifests->key, op->error.text);
         c->manifest_due_ms = jittered(c, &c->manifest_backoff_ms);
     } else {
         struct error e = op->error;

@@ -107,6 +107,7 @@ static int run(struct job_config *job, struct outside *o, struct error *e) {
     enum worker_end end = job_run(job, e);
     progress_end(&progress);
     int code = exit_code(end, e);
+    log_flush(true);
     outside_ended(o, end, atomic_load(&command) == JOB_DRAIN, e);
     return code;
 }
@@ -150,6 +151,7 @@ static int run_with_settings(const struct cli_args *args, struct settings *s) {
                              .command = &command};
     if (!parse_lost(args, &job.lost, &e))
         return cli_fail("run", &e);
+    log_set_job(s->name);
     catch_signals();
     return job.embedded ? run_demo(&job, s, &e) : run_served(&job, s, NULL, &e);
 }

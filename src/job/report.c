@@ -216,11 +216,11 @@ static void warn_of_mismatches(struct worker *w) {
         if (m->count.key_mismatches == 0)
             continue;
         w->warned = true;
-        log_warn("key_mismatch",
-                 "partition %" PRId32 " of topic %s holds records whose key differs from the "
-                 "event's %s: the topic is not keyed by it, so events of one key may stand in "
-                 "several partitions' files (said once; tidemark_key_mismatches_total counts)",
-                 m->partition, w->cfg.settings->kafka.topic, w->cfg.settings->event.key_field);
+        log_warn_of(m->partition, "key_mismatch",
+                    "partition %" PRId32 " of topic %s holds records whose key differs from the "
+                    "event's %s: the topic is not keyed by it, so events of one key may stand in "
+                    "several partitions' files (said once; tidemark_key_mismatches_total counts)",
+                    m->partition, w->cfg.settings->kafka.topic, w->cfg.settings->event.key_field);
     }
 }
 

@@ -121,9 +121,9 @@ static void claim(struct task *t) {
     struct worker *w = t->worker;
     struct error e;
     if (is_beyond_bounds(t)) {
-        log_info("partition_left",
-                 "partition %" PRId32 " is newer than this bounded run, which leaves it alone",
-                 t->id);
+        log_info_of(t->id, "partition_left",
+                    "partition %" PRId32 " is newer than this bounded run, which leaves it alone",
+                    t->id);
         t->state = TASK_ENDED;
         return;
     }
@@ -170,10 +170,10 @@ static void on_lost(struct task *t) {
     }
     int64_t delay = (int64_t)LOSS_DELAY_MS << t->losses;
     delay += (int64_t)random_below(w->cfg.random, (uint64_t)delay);
-    log_warn("partition_lost",
-             "%s (loss %d in a row, %d fail the job); letting go, and claiming again in %" PRId64
-             " ms if Kafka still assigns it to this process",
-             t->partition->error.text, t->losses, LOSSES_MAX, delay);
+    log_warn_of(t->id, "partition_lost",
+                "%s (loss %d in a row, %d fail the job); letting go, and claiming again in %" PRId64
+                " ms if Kafka still assigns it to this process",
+                t->partition->error.text, t->losses, LOSSES_MAX, delay);
     task_note(t, "partition_lost", t->partition->error.text);
     wait_before_claim(t, delay);
 }
@@ -190,9 +190,9 @@ static void reclaim(struct task *t, int64_t offset, const struct error *why) {
         (void)error_wrap(&e, "no restart attempts left (restart.attempts within an hour)");
         worker_fail_for_good(w, &e);
     } else {
-        log_warn("partition_reclaim",
-                 "partition %" PRId32 ": %s; claiming it again and reading again", t->id,
-                 why->text);
+        log_warn_of(t->id, "partition_reclaim",
+                    "partition %" PRId32 ": %s; claiming it again and reading again", t->id,
+                    why->text);
         task_note(t, "partition_reclaim", why->text);
         wait_before_claim(t, 0);
     }
@@ -218,10 +218,11 @@ static void check_claimed(struct task *t) {
         t->ingest.end_offset = t->partition->base_next;
     const struct checkpoint *k = chain_newest(t->partition->chain);
     note_restored(t, k);
-    log_info("partition_claimed",
-             "partition %" PRId32 ": claim %" PRIu64 "; reading from offset %" PRId64
-             " (next %" PRId64 ", %zu gaps, %zu commits to finish)",
-             t->id, k->number, partition_position(t->partition), k->next, k->n_gaps, k->n_commits);
+    log_info_of(t->id, "partition_claimed",
+                "partition %" PRId32 ": claim %" PRIu64 "; reading from offset %" PRId64
+                " (next %" PRId64 ", %zu gaps, %zu commits to finish)",
+                t->id, k->number, partition_position(t->partition), k->next, k->n_gaps,
+                k->n_commits);
     ledger_begin(t->worker->cfg.ledger, t->id, partition_position(t->partition));
     t->worker->assignment_due = true;
 }
@@ -253,10 +254,11 @@ void task_end(struct task *t, enum partition_stop how) {
             partition_stop(t->partition, how);
     } else {
         if (how == STOP_DRAIN && t->state != TASK_ENDED)
-            log_warn("partition_not_drained",
-                     "partition %" PRId32 " was not claimed yet when the drain was asked for: what "
-                     "an earlier run left open stays open; run again with --bounded to publish it",
-                     t->id);
+            log_warn_of(
+                t->id, "partition_not_drained",
+                "partition %" PRId32 " was not claimed yet when the drain was asked for: what "
+                "an earlier run left open stays open; run again with --bounded to publish it",
+                t->id);
         task_drop(t);
         t->state = TASK_ENDED;
     }

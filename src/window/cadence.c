@@ -75,11 +75,11 @@ static void count_failures(struct partition *p) {
         return;
     p->failures = failures;
     p->stats.checkpoint_failures++;
-    log_warn("checkpoint_failed",
-             "partition %d: the checkpoint is not durable after %" PRId64
-             " s (failure %d in a row, %d are tolerated); is %s reachable?",
-             p->cfg.id, pending / 1000, failures, p->cfg.tolerable_failures,
-             p->cfg.chain.store->path);
+    log_warn_of(p->cfg.id, "checkpoint_failed",
+                "partition %d: the checkpoint is not durable after %" PRId64
+                " s (failure %d in a row, %d are tolerated); is %s reachable?",
+                p->cfg.id, pending / 1000, failures, p->cfg.tolerable_failures,
+                p->cfg.chain.store->path);
     if (p->cfg.observer.checkpoint_failed)
         p->cfg.observer.checkpoint_failed(p->cfg.observer.ctx, pending);
     if (failures <= p->cfg.tolerable_failures)

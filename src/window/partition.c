@@ -58,10 +58,11 @@ static void on_published(void *ctx, const struct file_entry *f) {
 
 static void on_lost_upload(void *ctx, const struct file_entry *f, const struct error *why) {
     struct partition *p = ctx;
-    log_warn("upload_lost",
-             "partition %d: the store has dropped the unfinished upload of %s%s (%s); its %" PRIu64
-             " events are read from Kafka again",
-             p->cfg.id, p->cfg.output->path, f->key, why->text, f->count.events);
+    log_warn_of(
+        p->cfg.id, "upload_lost",
+        "partition %d: the store has dropped the unfinished upload of %s%s (%s); its %" PRIu64
+        " events are read from Kafka again",
+        p->cfg.id, p->cfg.output->path, f->key, why->text, f->count.events);
     want_reclaim(p, why, f->first);
 }
 
@@ -373,10 +374,10 @@ int partition_check_log_start(struct partition *p, int64_t log_start, struct err
                         p->cfg.id, p->position, log_start - 1, log_start);
         return refuse(p, e);
     }
-    log_warn("data_loss_accepted",
-             "partition %d: offsets %" PRId64 " to %" PRId64
-             " are gone from Kafka; going on at %" PRId64 " (--allow-data-loss)",
-             p->cfg.id, p->position, log_start - 1, log_start);
+    log_warn_of(p->cfg.id, "data_loss_accepted",
+                "partition %d: offsets %" PRId64 " to %" PRId64
+                " are gone from Kafka; going on at %" PRId64 " (--allow-data-loss)",
+                p->cfg.id, p->position, log_start - 1, log_start);
     p->log_start = log_start;
     if (log_start > p->base_next) { /* never read: nobody knows how many events they held */
         record_loss(p, p->base_next, log_start - 1, -1);

@@ -334,9 +334,9 @@ MUTATIONS = [
         "unsure-complete-is-success",
         8,
         COMMIT,
-        "                 m->all->cfg.partition, m->all->cfg.store->path, m->file.key, m->why.text);\n"
+        "                    m->all->cfg.store->path, m->file.key, m->why.text);\n"
         "        again(m);",
-        "                 m->all->cfg.partition, m->all->cfg.store->path, m->file.key, m->why.text);\n"
+        "                    m->all->cfg.store->path, m->file.key, m->why.text);\n"
         "        visible(m);",
     ),
     (
@@ -713,15 +713,15 @@ MUTATIONS = [
         "complete-not-repeated",
         8,
         COMMIT,
-        '    } else if (op->error.retriable) {\n        log_warn("publish_retry"',
-        '    } else if (0) {\n        log_warn("publish_retry"',
+        '    } else if (op->error.retriable) {\n        log_warn_of(m->all->cfg.partition, "publish_retry"',
+        '    } else if (0) {\n        log_warn_of(m->all->cfg.partition, "publish_retry"',
     ),
     (
         "manifest-not-repeated",
         8,
         COMMIT,
-        '    } else if (op->error.retriable) {\n        log_warn("manifest_retry"',
-        '    } else if (0) {\n        log_warn("manifest_retry"',
+        '    } else if (op->error.retriable) {\n        log_warn_of(c->cfg.partition, "manifest_retry"',
+        '    } else if (0) {\n        log_warn_of(c->cfg.partition, "manifest_retry"',
     ),
     (
         "no-manifest",

@@ -95,9 +95,8 @@ static void json_keeps_other_languages(void **state) {
 static void json_survives_what_is_not_utf8(void **state) {
     (void)state;
     listen(LOG_JSON, LOG_INFO);
-    log_write(LOG_INFO, "x",
-              "a\xff"
-              "b\xe4");
+    log_info("x", "a\xff"
+                  "b\xe4");
     json_t *j = heard_json();
     assert_string_equal(member(j, "message"), "a\xef\xbf\xbd"
                                               "b\xef\xbf\xbd");
@@ -158,6 +157,25 @@ static void before_line_is_called(void **state) {
     assert_null(strstr(lines + 9, "<cleared>"));
 }
 
+static void json_says_job_and_partition(void **state) {
+    (void)state;
+    listen(LOG_JSON, LOG_INFO);
+    log_set_job("clicks \"a\"");
+    log_warn_of(7, "test_of", "partition 7: so");
+    log_set_job(NULL);
+    json_t *j = heard_json();
+    assert_string_equal(member(j, "job"), "clicks \"a\"");
+    assert_string_equal(member(j, "event"), "test_of");
+    assert_int_equal(json_integer_value(json_object_get(j, "partition")), 7);
+    json_decref(j);
+    listen(LOG_JSON, LOG_INFO);
+    log_warn("test_of_none", "so");
+    j = heard_json();
+    assert_null(json_object_get(j, "job"));
+    assert_null(json_object_get(j, "partition"));
+    json_decref(j);
+}
+
 static unsigned count(const char *words, const char *in) {
     unsigned n = 0;
     for (const char *p = in; (p = strstr(p, words)) != NULL; p++)
@@ -199,6 +217,7 @@ int main(void) {
         cmocka_unit_test(long_messages_are_cut),
         cmocka_unit_test(levels),
         cmocka_unit_test(before_line_is_called),
+        cmocka_unit_test(json_says_job_and_partition),
         cmocka_unit_test(repeats_are_held_back_and_counted),
         cmocka_unit_test(errors_are_never_held_back),
     };
