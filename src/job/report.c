@@ -302,6 +302,7 @@ void worker_publish(struct worker *w) {
     recent_update(&w->recent, m, w->now_ms);
     if (w->cfg.metrics)
         metrics_publish(w->cfg.metrics, m);
+    log_flush(false);
     if (w->cfg.progress)
         w->cfg.progress(w->cfg.progress_ctx, m);
 }
@@ -345,6 +346,8 @@ static void answer_savepoints(struct worker *w) {
  * to put another; one that goes to another process has put its last. */
 void worker_savepoints(struct worker *w) {
     uint64_t asked = requests_savepoints(w->cfg.requests);
+    if (!w->assigned)
+        return; /* nobody knows yet which partitions have to put one */
     if (asked > w->savepoints) {
         w->savepoints = asked;
         for (size_t i = 0; i < w->n_tasks; i++)

@@ -121,6 +121,7 @@ static void on_assigned(void *ctx, const int32_t *partitions, size_t n) {
     }
     log_info("partitions_assigned", "%zu partitions of topic %s are this process's", w->n_tasks,
              w->cfg.settings->kafka.topic);
+    w->assigned = true;
     w->assignment_due = true;
 }
 

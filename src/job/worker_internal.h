@@ -52,7 +52,8 @@ struct worker {
     bool assignment_due; /* the source's assignment must be renewed */
     bool suspended;      /* over memory.limit: nothing is fetched */
     bool failed;
-    bool warned; /* of keys that are not the event's */
+    bool assigned; /* Kafka has said which partitions are ours, if only none */
+    bool warned;   /* of keys that are not the event's */
     struct error error;
     enum job_command command;
     uint64_t fetched; /* events ever taken from the source */

@@ -21,6 +21,7 @@ struct asker {
     int32_t partitions;
     struct request answer;
     int answered_at; /* poll */
+    bool at_once;    /* asked for before the worker begins */
 };
 
 /* No checkpoint comes by itself. */
@@ -65,6 +66,8 @@ static void run_asker(struct worker_world *w, struct asker *a, const struct proc
     struct process *p = process_new(w, &options);
     p->test = a;
     process_on_poll(p, fn);
+    if (a->at_once)
+        requests_add(a->requests, REQUEST_SAVEPOINT, a->id);
     assert_int_equal(process_run(p), WORKER_STOPPED);
     process_free(p);
     requests_free(a->requests);
@@ -221,6 +224,24 @@ static void test_savepoint_of_nothing_fails(void **state) {
     worker_world_free(&w);
 }
 
+/* Before Kafka has said which partitions are ours it is not known who has to put one. */
+static void stop_once_done(void *ctx, int n) {
+    struct process *p = ctx;
+    if (is_done(p, p->test, n))
+        p->command = JOB_STOP;
+}
+
+static void test_savepoint_before_the_assignment(void **state) {
+    (void)state;
+    struct worker_world w;
+    struct asker a = {.partitions = 2, .at_once = true};
+    worker_world_init(&w, &memory_like_s3, 2);
+    worker_world_add_many(&w, 0, 20, T0, 1000);
+    run_asker(&w, &a, &(struct process_options){.sets = {RARE}}, stop_once_done);
+    assert_int_equal(a.answer.state, REQUEST_DONE);
+    worker_world_free(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_savepoint_while_running),
@@ -228,6 +249,7 @@ int main(void) {
         cmocka_unit_test(test_savepoint_while_claiming),
         cmocka_unit_test(test_savepoint_after_a_loss),
         cmocka_unit_test(test_savepoint_of_nothing_fails),
+        cmocka_unit_test(test_savepoint_before_the_assignment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
