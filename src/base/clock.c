@@ -18,6 +18,10 @@ static int64_t system_wall(struct clock *c) {
     return read_ms(CLOCK_REALTIME);
 }
 
+void clock_sleep(int64_t ms) {
+    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
 struct clock *clock_system(void) {
     static struct clock system = {system_monotonic, system_wall};
     return &system;

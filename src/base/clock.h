@@ -12,6 +12,8 @@ struct clock {
 
 /* The system's clock; static, thread-safe. */
 struct clock *clock_system(void);
+/* Sleeps by it; a signal may end it early. */
+void clock_sleep(int64_t ms);
 
 static inline int64_t clock_monotonic(struct clock *c) {
     return c->monotonic_ms(c);

@@ -1,7 +1,5 @@
 #include "cli/outside.h"
 
-#include <time.h>
-
 #include "base/log.h"
 #include "job/describe.h"
 
@@ -35,10 +33,6 @@ int outside_open(struct outside *o, const struct settings *s, struct job_config 
     return serve(o, s, e);
 }
 
-static void sleep_ms(int64_t ms) {
-    (void)nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000 * 1000}, NULL);
-}
-
 void outside_ended(struct outside *o, enum worker_end end, bool drained, const struct error *e) {
     enum job_state state = end == WORKER_FAILED            ? JOB_FAILED
                            : end == WORKER_DONE || drained ? JOB_FINISHED
@@ -47,7 +41,7 @@ void outside_ended(struct outside *o, enum worker_end end, bool drained, const s
     requests_ended(o->requests, end != WORKER_FAILED,
                    end == WORKER_FAILED ? e->text : o->info.checkpoints);
     for (int64_t ms = 0; ms < TELL_PATIENCE_MS && requests_untold(o->requests); ms += 20)
-        sleep_ms(20);
+        clock_sleep(20);
 }
 
 void outside_close(struct outside *o) {

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -129,7 +128,7 @@ static enum worker_end run_once(const struct job_config *cfg, struct job_past *p
 static bool wait_for(int64_t ms, _Atomic int *command) {
     for (int64_t until = clock_monotonic(clock_system()) + ms;
          clock_monotonic(clock_system()) < until && atomic_load(command) == JOB_RUN;)
-        (void)nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
+        clock_sleep(50);
     return atomic_load(command) == JOB_RUN;
 }
 
