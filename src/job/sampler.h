@@ -13,7 +13,7 @@ struct sampler {
     bool late_due, rejected_due;
 };
 
-/* The next ones are taken. */
+/* The next ones are taken; also at first. */
 void sampler_arm(struct sampler *s);
 void sampler_late(struct sampler *s, const struct partition *p, const struct record *r,
                   const struct event *ev, const struct placement *at);

@@ -144,6 +144,7 @@ static void claim(struct task *t) {
                                 .record_ts = t->ingest.record_ts,
                                 .count = t->count,
                                 .sampler = {.journal = w->cfg.journal}};
+    sampler_arm(&t->ingest.sampler);
     partition_claim(t->partition, start, w->now_ms);
 }
 
