@@ -27,6 +27,9 @@ endif
 
 SOURCES      := $(sort $(wildcard src/main.c src/*/*.c))
 LIB_SOURCES  := $(filter-out src/main.c,$(SOURCES))
+# The page, and the assembler file that puts it into the binary.
+PAGE_FILES   := $(sort $(wildcard src/control/page/*))
+PAGE         := $(OUT)/src/control/page/embed.o
 TEST_SOURCES := $(sort $(shell find tests/unit tests/sim -name 'test_*.c' 2>/dev/null))
 # Shared by tests: linked to those programs that use them.
 TEST_SUPPORT := $(sort $(wildcard tests/unit/support/*.c) \
@@ -114,7 +117,7 @@ $(BIN): $(OUT)/src/main.o $(LIB) $(SHIM)
 	$(Q)$(LINK) -o $@ $(OUT)/src/main.o $(SHIM) $(LIB) $(LIBS)
 
 # Archives are made anew, so that a removed source leaves no member behind.
-$(LIB): $(LIB_SOURCES:%.c=$(OUT)/%.o)
+$(LIB): $(LIB_SOURCES:%.c=$(OUT)/%.o) $(PAGE)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -130,6 +133,10 @@ $(TESTS): %: %.o $(TESTLIB) $(LIB) $(SHIM)
 $(OUT)/%.o: %.c Makefile VERSION
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(PAGE): $(PAGE_FILES) Makefile
+	$(call say,AS,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -c -o $@ src/control/page/embed.S
 
 ifeq ($(VARIANT),fuzz)
 $(FUZZERS): build/fuzz/%: $(OUT)/tests/fuzz/%.o $(TESTLIB) $(LIB)

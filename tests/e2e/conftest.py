@@ -23,6 +23,7 @@ bucket_output     the same with a new bucket.
 store_proxy       harness/proxy.py: a way to minio that breaks where the test says.
 proxied_kafka     harness/kafka_proxy.py: the same to a broker of its own.
 store             harness/job.py: a directory, then S3; a test that takes it runs twice.
+browser           one Chromium for the session, harness/browser.py, with an empty console.
 job               job(topic, {...}) makes a Job on that store, which runs and is compared.
 
 Environment: TIDEMARK_BIN is the binary under test (build/tidemark). scripts/test e2e runs them with
@@ -30,6 +31,7 @@ what scripts/setup installed; PYTEST_ARGS="-k name -x" picks tests.
 """
 
 import pytest
+from harness.browser import Browser
 from harness.job import Job, Store
 from harness.kafka import Kafka
 from harness.kafka_proxy import ProxiedKafka
@@ -55,6 +57,20 @@ def kafka_server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def minio_server(tmp_path_factory):
     yield from _running(Minio(tmp_path_factory.mktemp("minio")))
+
+
+@pytest.fixture(scope="session")
+def browser_session(tmp_path_factory):
+    yield from _running(Browser(tmp_path_factory.mktemp("browser")))
+
+
+@pytest.fixture
+def browser(browser_session):
+    browser_session.size(1280, 900)
+    browser_session.theme("light")
+    browser_session.console()
+    yield browser_session
+    browser_session.open("about:blank")
 
 
 @pytest.fixture
