@@ -286,7 +286,7 @@ void worker_publish(struct worker *w) {
     publish_sums(w);
     publish_stores(w);
     warn_of_mismatches(w);
-    m->running = !w->failed;
+    m->running = w->reading && !w->failed;
     m->bounded = w->cfg.bounded;
     m->restarts = w->cfg.restart->count;
     m->memory_used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
@@ -339,6 +339,7 @@ static void answer_savepoints(struct worker *w) {
                        "Kafka assigns no partition to this process: ask the group's others");
     w->cfg.ledger->savepoints = w->savepoints;
     log_info("savepoint", "%s%s", any ? "every partition has a new checkpoint below " : "", text);
+    worker_publish(w); /* whoever is told looks at the new numbers next */
     requests_savepoints_done(w->cfg.requests, w->savepoints, any, text);
 }
 

@@ -319,6 +319,16 @@ static void fetch_all(struct worker *w) {
     }
 }
 
+/* Nobody is claiming any more. A member of a group that got no partition is as well as one that did. */
+static void begin_reading(struct worker *w, bool *ran) {
+    *ran |= renew_assignment(w);
+    if (w->assignment_due || w->failed)
+        return;
+    w->reading = true;
+    if (w->command == JOB_RUN)
+        set_state(w, JOB_RUNNING);
+}
+
 static void loop(struct worker *w, bool *ran) {
     struct error e;
     while (!w->failed) {
@@ -331,11 +341,8 @@ static void loop(struct worker *w, bool *ran) {
             worker_publish(w);
         if (finished(w))
             break;
-        if (w->assignment_due && !w->failed && renew_assignment(w)) {
-            *ran = true;
-            if (w->command == JOB_RUN)
-                set_state(w, JOB_RUNNING);
-        }
+        if (w->assignment_due && !w->failed)
+            begin_reading(w, ran);
         uint64_t before = w->fetched;
         fetch_all(w);
         keep_within_budget(w);

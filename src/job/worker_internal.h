@@ -52,6 +52,7 @@ struct worker {
     bool assignment_due; /* the source's assignment must be renewed */
     bool suspended;      /* over memory.limit: nothing is fetched */
     bool failed;
+    bool reading;  /* records can be read, or none is ours to read: /readyz */
     bool assigned; /* Kafka has said which partitions are ours, if only none */
     bool warned;   /* of keys that are not the event's */
     struct error error;

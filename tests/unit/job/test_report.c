@@ -450,6 +450,33 @@ static void test_unsaved(void **state) {
     worker_world_free(&w);
 }
 
+/* /readyz: not before the first claims stand; then also without a partition, which is how a group's
+ * spare member lives. */
+static void look_whether_it_runs(void *ctx, int n) {
+    struct process *p = ctx;
+    if (n == 1)
+        assert_false(p->last.running);
+    if (n == 100) {
+        assert_true(p->last.running);
+        p->command = JOB_STOP;
+    }
+}
+
+static void test_running_begins_with_reading(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    for (int members = 0; members < 2; members++) {
+        struct process *p = process_new(&w, &(struct process_options){0});
+        if (members == 1)
+            fake_source_give_list(p->source, NULL, 0);
+        process_on_poll(p, look_whether_it_runs);
+        assert_int_equal(process_run(p), WORKER_STOPPED);
+        process_free(p);
+    }
+    worker_world_free(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counters_of_a_partition_that_goes_and_comes_back),
@@ -461,6 +488,7 @@ int main(void) {
         cmocka_unit_test(test_samples_are_rate_limited),
         cmocka_unit_test(test_visibility_delay),
         cmocka_unit_test(test_unsaved),
+        cmocka_unit_test(test_running_begins_with_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
