@@ -32,7 +32,8 @@ int cli_inspect(int argc, char **argv);
 int cli_gc(int argc, char **argv);
 int cli_generate(int argc, char **argv);
 
-/* Finds the command and runs it; --help, --version; names the nearest of an unknown one. */
+/* Finds the command and runs it; --help, --version; names the nearest of an unknown one. Where not all
+ * arrived that was printed on stdout, it says so and returns 1 instead of 0; commands need not look. */
 int cli_main(const struct cli_command *commands, size_t n, int argc, char **argv);
 
 /* ---- Options of one command --------------------------------------------------------------- */

@@ -230,8 +230,6 @@ int client_command(const struct cli_spec *spec, int argc, char **argv,
         return code;
     struct client *c = client_new(&args, &e);
     int rc = c ? fn(c, &args, &e) : -1;
-    if (fflush(stdout) != 0 && rc == 0)
-        rc = error_set(&e, ERR_IO, "standard output cannot be written");
     client_free(c);
     cli_args_free(&args);
     return rc == 0 ? EXIT_DONE : cli_fail(spec->name, &e);

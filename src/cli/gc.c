@@ -34,7 +34,6 @@ int cli_gc(int argc, char **argv) {
             rc = gc_run(&cfg, &e);
             stores_close(&stores);
         }
-        (void)fflush(stdout);
         code = rc == 0 ? EXIT_DONE : cli_fail(spec.name, &e);
         settings_free(&s);
     }

@@ -176,7 +176,6 @@ static void summarize(const struct generator_result *r, int64_t ms) {
                  "%.0f events/s\n",
                  r->events, r->late, r->malformed, (double)r->bytes / 1e6, seconds,
                  (double)r->events / seconds);
-    (void)fflush(stdout);
 }
 
 static int generate(struct generator_config *cfg) {
@@ -195,9 +194,8 @@ static int generate(struct generator_config *cfg) {
     if (rc != 0 && e.code != ERR_INTERRUPTED)
         return cli_fail(spec.name, &e);
     if (result.failed > 0) {
-        (void)fprintf(stderr, "tidemark generate: %" PRIu64 " records were not delivered\n",
-                      result.failed);
-        return EXIT_FAILED;
+        (void)error_set(&e, ERR_IO, "%" PRIu64 " records were not delivered", result.failed);
+        return cli_fail(spec.name, &e);
     }
     return number ? 128 + number : EXIT_DONE;
 }

@@ -200,8 +200,6 @@ int cli_inspect(int argc, char **argv) {
                               : inspect_all(&s, stores.checkpoints, json, &e);
             stores_close(&stores);
         }
-        if (fflush(stdout) != 0 && rc == 0)
-            rc = error_set(&e, ERR_IO, "cannot write to standard output");
         code = rc == 0 ? EXIT_DONE : cli_fail(spec.name, &e);
         settings_free(&s);
     }

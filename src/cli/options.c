@@ -2,6 +2,9 @@
 #include "cli/cli.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +165,7 @@ const char *cli_value(const struct cli_args *args, const char *option) {
 /* ---- What all commands do ------------------------------------------------------------------ */
 
 int cli_fail(const char *command, const struct error *e) {
+    (void)fflush(stdout); /* what was printed before comes before; cli_main looks whether it did */
     (void)fprintf(stderr, "tidemark %s: %s\n", command, e->text);
     return e->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
@@ -198,12 +202,29 @@ static int unknown_command(const struct cli_command *commands, size_t n, const c
     return EXIT_USAGE;
 }
 
-int cli_main(const struct cli_command *commands, size_t n, int argc, char **argv) {
-    const char *word = argc > 1 ? argv[1] : NULL;
-    if (!word) {
-        cli_usage(stderr, commands, n);
-        return EXIT_USAGE;
-    }
+/* Where 0, 1 or 2 is closed, the next file or socket would get that number, and whatever is printed
+ * would go into it. Opened for the other direction, so that printing remains an error. */
+static void occupy_standard_files(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* Whatever was printed must have arrived, or the command has failed. */
+static int output_ended(const char *command, int code) {
+    errno = 0;
+    bool lost = fflush(stdout) != 0;
+    int why = errno;
+    if (!lost && !ferror(stdout))
+        return code;
+    (void)fprintf(stderr, "tidemark%s%s: cannot write to standard output%s%s\n",
+                  *command == '-' ? "" : " ", *command == '-' ? "" : command, why ? ": " : "",
+                  why ? strerror(why) : "");
+    return code == EXIT_DONE ? EXIT_FAILED : code;
+}
+
+static int run_command(const struct cli_command *commands, size_t n, int argc, char **argv) {
+    const char *word = argv[1];
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         cli_help(stdout, commands, n);
     else if (strcmp(word, "--version") == 0)
@@ -220,5 +241,15 @@ int cli_main(const struct cli_command *commands, size_t n, int argc, char **argv
                 return commands[i].run(argc - 2, argv + 2);
         return unknown_command(commands, n, word);
     }
-    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+    return EXIT_DONE;
+}
+
+int cli_main(const struct cli_command *commands, size_t n, int argc, char **argv) {
+    occupy_standard_files();
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader of the output that has gone is told as an error */
+    if (argc < 2) {
+        cli_usage(stderr, commands, n);
+        return EXIT_USAGE;
+    }
+    return output_ended(argv[1], run_command(commands, n, argc, argv));
 }

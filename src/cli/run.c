@@ -54,7 +54,6 @@ static void catch_signals(void) {
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
 }
 
 static bool parse_lost(const struct cli_args *args, enum lost_policy *lost, struct error *e) {

@@ -114,8 +114,6 @@ int cli_verify(int argc, char **argv) {
         code = cli_fail(spec.name, &e);
     } else if (cli_settings(&args, &s, &code)) {
         int rc = verify(&s, &cfg, &e);
-        if (fflush(stdout) != 0 && rc == 0)
-            rc = error_set(&e, ERR_IO, "cannot write to standard output");
         code = rc < 0 ? cli_fail(spec.name, &e) : rc > 0 ? EXIT_FAILED : EXIT_DONE;
         settings_free(&s);
     }

@@ -48,12 +48,14 @@ class Tidemark:
         listen = (settings or {}).get("http.listen", "127.0.0.1:8081")
         return [BINARY, *arguments], {**clean, **(env or {})}, stem, listen
 
-    def run(self, arguments, settings=None, env=None, timeout=60.0):
+    def run(self, arguments, settings=None, env=None, timeout=60.0, stdout=None):
         """Run to the end: run(["check"], settings); returns a CompletedProcess with text.
+
+        Its standard output may be a file or descriptor of the test's own.
 
         A process that does not end in time fails the test.
         """
-        process = self.start(arguments, settings, env)
+        process = self.start(arguments, settings, env, stdout)
         try:
             status = process.wait(timeout)
         finally:
@@ -62,10 +64,10 @@ class Tidemark:
             process.command, status, process.stdout(), process.stderr()
         )
 
-    def start(self, arguments, settings=None, env=None):
+    def start(self, arguments, settings=None, env=None, stdout=None):
         """Start it and return a Process at once: start(["run"], settings)."""
         command, environment, stem, listen = self._prepare(arguments, settings, env)
-        process = Process(command, environment, stem, listen)
+        process = Process(command, environment, stem, listen, stdout)
         self._started.append(process)
         return process
 
@@ -80,13 +82,13 @@ class Tidemark:
 class Process:
     """A running tidemark. Its output goes to files, so it never waits for a reader."""
 
-    def __init__(self, command, environment, stem, listen):
+    def __init__(self, command, environment, stem, listen, stdout=None):
         self.command = command
         self.url = f"http://{listen}"
         self.stdout_path = stem.with_suffix(".out")
         self.stderr_path = stem.with_suffix(".log")
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
-            self._process = spawn(command, env=environment, stdout=out, stderr=err)
+            self._process = spawn(command, env=environment, stdout=stdout or out, stderr=err)
         self.pid = self._process.pid
 
     @property
