@@ -234,6 +234,18 @@ static void test_rule_1_unreadable_number_is_read_again(void **state) {
     expect(&f.a, 2, 0, 0);
 }
 
+static void test_rule_1_denied_reading_back_fails(void **state) {
+    (void)state;
+    claim(&f.a);
+    refuse_put(&f.a, ERR_UNKNOWN, FAULT_AFTER);
+    memory_store_fail(f.a.store, STORE_GET, 1, ERR_DENIED, FAULT_BEFORE);
+    put(&f.a, 200);
+    expect(&f.a, 1, 0, 1);
+    assert_int_equal(f.a.error.code, ERR_DENIED);
+    assert_non_null(strstr(f.a.error.text, "cannot read back the checkpoint"));
+    assert_non_null(strstr(f.a.error.text, key(2)));
+}
+
 static void test_rule_1_anothers_bytes_are_lost(void **state) {
     (void)state;
     claim(&f.a);
@@ -614,6 +626,7 @@ int main(void) {
         CASE(test_rule_1_412_with_own_bytes_is_success),
         CASE(test_rule_1_the_same_bytes_are_put_again),
         CASE(test_rule_1_unreadable_number_is_read_again),
+        CASE(test_rule_1_denied_reading_back_fails),
         CASE(test_rule_1_anothers_bytes_are_lost),
         CASE(test_rule_1_denied_put_fails),
         CASE(test_rule_2_first_claim),

@@ -234,6 +234,44 @@ static void test_rule_8_lost_answer_then_no_such_upload_is_success(void **state)
     assert_int_equal(commits_count(f.commits), 0);
 }
 
+static void fail_head(enum error_code code) {
+    memory_store_fail(f.store, STORE_HEAD, 1, code, FAULT_BEFORE);
+}
+
+static void test_rule_8_a_look_that_fails_is_repeated(void **state) {
+    (void)state;
+    add("a");
+    fail_complete(ERR_NO_SUCH_UPLOAD, FAULT_AFTER);
+    fail_head(ERR_UNAVAILABLE);
+    checkpoint();
+    pass(1000);
+    expect(1, 0, 0);
+    assert_int_equal(memory_world_requests(f.world, STORE_UPLOAD_COMPLETE), 2);
+}
+
+/* A Complete that was told of an existing key, which a consumer took away, or which never was there. */
+static void test_rule_8_a_look_that_finds_nothing_is_no_loss(void **state) {
+    (void)state;
+    add("a");
+    fail_complete(ERR_EXISTS, FAULT_BEFORE);
+    checkpoint();
+    pass(1000);
+    expect(1, 0, 0);
+    assert_true(visible("a"));
+}
+
+static void test_rule_8_a_look_that_is_denied_stops(void **state) {
+    (void)state;
+    add("a");
+    fail_complete(ERR_NO_SUCH_UPLOAD, FAULT_AFTER);
+    fail_head(ERR_DENIED);
+    checkpoint();
+    pass(1000);
+    expect(0, 0, 1);
+    assert_int_equal(f.error.code, ERR_DENIED);
+    assert_non_null(strstr(f.error.text, "partition 2: cannot look at s3://memory/a"));
+}
+
 static void test_rule_8_conflict_and_slow_down_are_repeated(void **state) {
     (void)state;
     add("a");
@@ -517,6 +555,9 @@ int main(void) {
         CASE(test_rule_8_no_manifest_where_nothing_is_committed),
         CASE(test_rule_8_manifest_says_what_the_checkpoint_committed),
         CASE(test_rule_8_lost_answer_then_no_such_upload_is_success),
+        CASE(test_rule_8_a_look_that_fails_is_repeated),
+        CASE(test_rule_8_a_look_that_finds_nothing_is_no_loss),
+        CASE(test_rule_8_a_look_that_is_denied_stops),
         CASE(test_rule_8_conflict_and_slow_down_are_repeated),
         CASE(test_rule_8_denied_stops),
         CASE(test_rule_8_an_object_of_another_size_stops),

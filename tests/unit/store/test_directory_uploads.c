@@ -172,6 +172,77 @@ static void test_more_uploads_than_files_kept_open(void **state) {
     check_nothing_left();
 }
 
+/* The descriptor of `u` is given up for those of others. */
+static void close_file_of_u(void) {
+    enum { OTHERS = 128 };
+    static struct test_upload others[OTHERS];
+    static char keys[OTHERS][32];
+    for (int i = 0; i < OTHERS; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "others/%03d", i);
+        assert_int_equal(try_create(f.store, &others[i], keys[i]), ERR_NONE);
+    }
+}
+
+static void test_a_closed_file_is_opened_again(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    close_file_of_u();
+    faulty_io_set(&f.io, CALL_OPEN, 1, EMFILE);
+    assert_int_equal(try_part(f.store, &u, "again\n"), ERR_IO);
+    assert_non_null(strstr(said, "Too many open files"));
+    faulty_io_set(&f.io, CALL_FSTAT, 1, EIO);
+    assert_int_equal(try_part(f.store, &u, "again\n"), ERR_IO);
+    assert_int_equal(try_part(f.store, &u, "again\n"), ERR_NONE);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NONE);
+    check_object("hello world\nagain\n");
+}
+
+static void test_a_closed_file_that_is_gone_or_another(void **state) {
+    (void)state;
+    char path[256], moved[256], *file;
+    upload_hello(f.store);
+    close_file_of_u();
+    file = upload_file(&u);
+    (void)snprintf(path, sizeof path, "%s/%s", f.root, file);
+    (void)snprintf(moved, sizeof moved, "%s/moved", f.root);
+    assert_int_equal(rename(path, moved), 0); /* it exists, so no other gets its inode number */
+    assert_int_equal(try_part(f.store, &u, "x"), ERR_NO_SUCH_UPLOAD);
+    append_file(&f, file, "hello world\n"); /* the same bytes, but not ours */
+    assert_int_equal(try_part(f.store, &u, "x"), ERR_NO_SUCH_UPLOAD);
+    free(file);
+}
+
+/* Its failure to write back would be told to nobody after the close. */
+static void test_a_file_whose_sync_fails_when_it_is_closed_is_not_trusted(void **state) {
+    (void)state;
+    assert_int_equal(try_create(f.store, &u, KEY), ERR_NONE);
+    assert_int_equal(try_part(f.store, &u, "hello"), ERR_NONE);
+    faulty_io_set(&f.io, CALL_FDATASYNC, 1, EIO);
+    close_file_of_u();
+    assert_int_equal(f.io.failed, CALL_FDATASYNC);
+    assert_int_equal(try_sync(f.store, &u), ERR_IO);
+    assert_non_null(strstr(said, "not trusted"));
+    assert_int_equal(try_complete(f.store, &u, false), ERR_IO);
+    assert_int_equal(try_get(f.store, KEY, out, sizeof out), ERR_NOT_FOUND);
+}
+
+/* A consumer took the object away between the link that failed and the look at it. */
+static void test_a_key_that_appears_and_vanishes(void **state) {
+    (void)state;
+    struct store *heir = directory_fixture_other(&f);
+    upload_hello(f.store);
+    faulty_io_set(&f.io, CALL_LINK, 1, EEXIST);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_EXISTS);
+    assert_non_null(strstr(said, "appeared and vanished again"));
+    faulty_io_set(&f.io, CALL_LINK, 1, EEXIST);
+    assert_int_equal(try_complete(f.store, &u, true), ERR_EXISTS);
+    assert_non_null(strstr(said, "appeared and vanished again"));
+    assert_int_equal(try_complete(heir, &u, true), ERR_NONE);
+    check_object("hello world\n");
+    check_nothing_left();
+    store_free(heir);
+}
+
 /* ---- An upload of another claim ----------------------------------------------------------------- */
 
 static void test_an_inherited_upload_is_completed_by_copy(void **state) {
@@ -363,6 +434,10 @@ int main(void) {
         upload_test(test_an_unknown_upload),
         upload_test(test_an_upload_belongs_to_its_key),
         upload_test(test_more_uploads_than_files_kept_open),
+        upload_test(test_a_closed_file_is_opened_again),
+        upload_test(test_a_closed_file_that_is_gone_or_another),
+        upload_test(test_a_file_whose_sync_fails_when_it_is_closed_is_not_trusted),
+        upload_test(test_a_key_that_appears_and_vanishes),
         upload_test(test_an_inherited_upload_is_completed_by_copy),
         upload_test(test_only_the_listed_bytes_are_inherited),
         upload_test(test_a_zombie_appends_to_its_own_inode_only),

@@ -18,6 +18,8 @@ static struct store *store;
 
 static int64_t request_timeout_ms = 20 * 1000;
 
+static const char *session_token;
+
 static void open_store(const char *endpoint, struct clock *clock) {
     struct error e;
     struct s3_config cfg = {.endpoint = endpoint,
@@ -25,6 +27,7 @@ static void open_store(const char *endpoint, struct clock *clock) {
                             .path_style = true,
                             .access_key = "AKID",
                             .secret_key = "TOPSECRET",
+                            .session_token = session_token,
                             .connect_timeout_ms = 2000,
                             .request_timeout_ms = request_timeout_ms};
     store = s3_open("s3://lake/p/", &cfg, clock, &e);
@@ -109,6 +112,39 @@ static void test_put(void **state) {
     not_sent(0, "Expect:");
     not_sent(0, "Transfer-Encoding");
     not_sent(0, "TOPSECRET");
+}
+
+static void test_content_types(void **state) {
+    (void)state;
+    static const struct {
+        const char *key, *type;
+    } of[] = {{"a.jsonl", "application/x-ndjson"},
+              {"a.jsonl.gz", "application/gzip"},
+              {"a.jsonl.zst", "application/zstd"},
+              {"a.json", "application/json"},
+              {"gz", "application/octet-stream"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        char line[80];
+        struct store_op op = put();
+        op.key = of[i].key;
+        fake_http_answer(server, 200, "", "");
+        must_do(&op);
+        (void)snprintf(line, sizeof line, "\r\nContent-Type: %s\r\n", of[i].type);
+        sent(i, line);
+    }
+}
+
+static void test_a_session_token_is_sent_and_signed(void **state) {
+    (void)state;
+    struct store_op op = put();
+    store_free(store);
+    session_token = "TOKEN/+=";
+    open_store(fake_http_endpoint(server), clock_system());
+    session_token = NULL;
+    fake_http_answer(server, 200, "", "");
+    must_do(&op);
+    sent(0, "\r\nx-amz-security-token: TOKEN/+=\r\n");
+    sent(0, "x-amz-date;x-amz-security-token,");
 }
 
 static void test_get(void **state) {
@@ -570,6 +606,27 @@ static void test_head_has_only_a_date_to_tell_by(void **state) {
     assert_int_equal(fake_http_count(server), 3);
 }
 
+static void test_a_date_that_cannot_be_read_corrects_nothing(void **state) {
+    (void)state;
+    static const char *const dates[] = {"", "Date: yesterday\r\n", "Date:\r\n",
+                                        "Date: Tue, 22 Oct 2024 21:00:00 GMT, or about that time, "
+                                        "by a clock that is not to be trusted any more than ours "
+                                        "is, since nobody has set it for a very long time, and as "
+                                        "it is slow anyway\r\n"};
+    store_free(store);
+    open_store(fake_http_endpoint(server), &wrong_clock);
+    for (size_t i = 0; i < sizeof dates / sizeof *dates; i++) {
+        struct store_op op = put();
+        char reply[512];
+        (void)snprintf(reply, sizeof reply, "HTTP/1.1 403 No\r\n%sContent-Length: %zu\r\n\r\n%s",
+                       dates[i], strlen(SKEWED), SKEWED);
+        fake_http_reply(server, THEN_KEEP, reply);
+        must_fail(&op, ERR_UNAVAILABLE);
+        sent(i, "x-amz-date: 20241022T200000Z");
+        assert_int_equal(fake_http_count(server), i + 1);
+    }
+}
+
 /* ---- Threads ---- */
 
 static void count_one(struct store_op *op) {
@@ -657,6 +714,8 @@ static void test_probe_survives_a_lost_answer(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         s3_test(test_put),
+        s3_test(test_content_types),
+        s3_test(test_a_session_token_is_sent_and_signed),
         s3_test(test_get),
         s3_test(test_head),
         s3_test(test_create),
@@ -682,6 +741,7 @@ int main(void) {
         s3_test(test_a_part_is_sent_again_on_a_dead_connection),
         s3_test(test_a_wrong_clock_is_corrected_once),
         s3_test(test_head_has_only_a_date_to_tell_by),
+        s3_test(test_a_date_that_cannot_be_read_corrects_nothing),
         s3_test(test_many_at_once),
         s3_test(test_freeing_gives_up_what_is_under_way),
         s3_test(test_probe_refuses_a_store_that_ignores_the_condition),

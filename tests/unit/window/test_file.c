@@ -178,6 +178,23 @@ static void test_rule_7_a_line_that_is_larger_than_a_chunk(void **state) {
     assert_int_equal(f.file->entry.bytes, 3 * CHUNK_MAX + 20);
 }
 
+/* Room for a line that then was not written, and too little for the file's first one. */
+static void test_room_that_is_not_used_is_given_back(void **state) {
+    (void)state;
+    (void)file_reserve(f.file, 10);
+    uint64_t small = f.budget.used;
+    append_reserving(3 * CHUNK_MAX, 100);
+    assert_true(f.budget.used >= 3 * CHUNK_MAX && f.budget.used < 3 * CHUNK_MAX + small);
+    (void)file_reserve(f.file, 3 * CHUNK_MAX);
+    file_seal(f.file);
+    (void)memory_store_drain(f.store);
+    assert_int_equal(f.budget.used, 0);
+    assert_int_equal(f.file->entry.n_parts, 1);
+    assert_int_equal(f.file->entry.bytes, 10);
+    assert_int_equal(f.file->entry.count.events, 1);
+    assert_int_equal(f.file->entry.first, 100);
+}
+
 static void test_rule_7_small_lines_share_a_chunk(void **state) {
     (void)state;
     for (int i = 0; i < 100; i++)
@@ -295,6 +312,7 @@ int main(void) {
         CASE(test_rule_7_entry_covers_its_acknowledged_parts),
         CASE(test_rule_7_a_part_behind_an_open_one_does_not_count),
         CASE(test_rule_7_a_line_that_is_larger_than_a_chunk),
+        CASE(test_room_that_is_not_used_is_given_back),
         CASE(test_rule_7_small_lines_share_a_chunk),
         CASE(test_a_create_that_fails_fails_the_file_once),
         CASE(test_rule_7_a_compressed_part_ends_at_a_frame),

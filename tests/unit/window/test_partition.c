@@ -205,6 +205,45 @@ static void test_rule_7_directory_ships_tails_with_each_checkpoint(void **state)
     assert_int_equal(visible("dt="), 0);
 }
 
+/* A part of 8 MB would wait for a checkpoint, which then waits for the disk. */
+static void test_rule_7_directory_ships_early(void **state) {
+    (void)state;
+    f.sim.config.part_size = 8 * 1024 * 1024;
+    run();
+    assert_int_equal(f.pr->p->shared.ship_bytes, 1024 * 1024);
+}
+
+static void refused_part(enum error_code code) {
+    struct error e;
+    f.sim.reserve = CHUNK_MAX;
+    run();
+    memory_store_fail(f.pr->inner, STORE_UPLOAD_PART, 1, code, FAULT_BEFORE);
+    for (int i = 0; i < 10; i++)
+        event(T + i);
+    (void)try_run(&e);
+    assert_int_equal(f.pr->p->status, PARTITION_FAILED);
+    assert_int_equal(f.pr->p->error.code, code);
+    assert_non_null(strstr(f.pr->p->error.text, "partition "));
+    assert_non_null(strstr(f.pr->p->error.text, "cannot store a part of s3://memory/dt="));
+    uint64_t number = newest()->number;
+    pass(10000); /* which is much longer than an interval */
+    assert_int_equal(newest()->number, number);
+    expect_consistent();
+}
+
+/* 403, a full disk: repeating does not help. The job ends, and puts no further checkpoint before. */
+static void test_a_part_that_is_refused_ends_the_partition(void **state) {
+    (void)state;
+    f.sim.config.interval_ms = 1000;
+    refused_part(ERR_DENIED);
+}
+
+static void test_no_space_for_a_part_ends_the_partition(void **state) {
+    (void)state;
+    f.sim.config.interval_ms = 1000;
+    refused_part(ERR_NO_SPACE);
+}
+
 /* ---- The ends of the log (rule 12) -------------------------------------------------------------- */
 
 static void test_rule_12_eof_moves_next_past_control_records(void **state) {
@@ -303,6 +342,25 @@ static void test_rule_12_allow_data_loss_records_a_loss_within_a_gap(void **stat
     assert_int_equal(f.pr->p->losses[0].events, 1);
 }
 
+static void test_rule_12_losses_stay_recorded_over_claims(void **state) {
+    (void)state;
+    struct error e;
+    claim_with_gap(true);
+    assert_int_equal(partition_check_log_start(f.pr->p, 2, &e), 0);
+    run();
+    savepoint();
+    for (int i = 0; i < 2; i++) {
+        crash_and_claim();
+        event(T + 10 + i);
+        run();
+        savepoint();
+        assert_int_equal(newest()->n_losses, 1);
+        assert_int_equal(newest()->losses[0].from, 0);
+        assert_int_equal(newest()->losses[0].to, 1);
+        assert_int_equal(newest()->losses[0].events, 2);
+    }
+}
+
 static void test_rule_12_allow_data_loss_past_next_records_an_unknown_loss(void **state) {
     (void)state;
     struct error e;
@@ -338,12 +396,16 @@ int main(void) {
         CASE(test_rule_7_emit_checkpoint_publishes_at_each_interval),
         CASE(test_rule_7_relieve_ships_a_part_or_seals),
         DIRECTORY_CASE(test_rule_7_directory_ships_tails_with_each_checkpoint),
+        DIRECTORY_CASE(test_rule_7_directory_ships_early),
+        CASE(test_a_part_that_is_refused_ends_the_partition),
+        CASE(test_no_space_for_a_part_ends_the_partition),
         CASE(test_rule_12_eof_moves_next_past_control_records),
         CASE(test_rule_12_a_log_that_ends_before_next_stops),
         CASE(test_rule_12_last_is_the_last_record_delivered),
         CASE(test_rule_12_log_start_behind_replay_point_stops),
         CASE(test_rule_12_allow_data_loss_records_what_a_gap_lost),
         CASE(test_rule_12_allow_data_loss_records_a_loss_within_a_gap),
+        CASE(test_rule_12_losses_stay_recorded_over_claims),
         CASE(test_rule_12_allow_data_loss_past_next_records_an_unknown_loss),
     };
     log_init(LOG_TEXT, (enum log_level)(LOG_ERROR + 1));
