@@ -1,5 +1,6 @@
 /* tidemark status: is it healthy, and if not, where does it hang? */
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -30,12 +31,14 @@ static int64_t time_of(const json_t *object, const char *name) {
 static void view_findings(struct buffer *b, const json_t *health) {
     size_t i;
     json_t *finding;
-    (void)buffer_printf(b, "%s: %s\n", client_text(health, "level"),
-                        client_text(health, "summary"));
+    const char *summary = client_text(health, "summary");
+    (void)buffer_printf(b, "%s: %s\n", client_text(health, "level"), summary);
     json_array_foreach(json_object_get(health, "findings"), i, finding) {
-        const char *advice = client_text(finding, "advice");
-        (void)buffer_printf(b, "  %-4s %s%s%s\n", client_text(finding, "level"),
-                            client_text(finding, "text"), *advice ? " -- " : "", advice);
+        const char *text = client_text(finding, "text"), *advice = client_text(finding, "advice");
+        if (strcmp(text, summary) != 0) /* else it has been said */
+            (void)buffer_printf(b, "%s: %s\n", client_text(finding, "level"), text);
+        if (*advice)
+            (void)buffer_printf(b, "  -> %s\n", advice);
     }
 }
 

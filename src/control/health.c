@@ -330,7 +330,9 @@ static void judge_watermarks(const struct health_facts *f, struct health *h) {
             continue;
         bool before_records =
             p->record_ts != TS_NONE && p->watermark > p->record_ts + AHEAD_PATIENCE_MS;
-        if (p->watermark > f->now_ms || before_records)
+        /* The demo's clock runs ahead of ours, and stamps its records. */
+        bool before_now = p->watermark > f->now_ms && !f->info->embedded;
+        if (before_now || before_records)
             note(&w, p, p->watermark - (before_records ? p->record_ts : f->now_ms));
     }
     if (!w.n)
