@@ -8,7 +8,7 @@ from harness.processes import free_port, wait_until
 
 AT = 1729630800000  # 2024-10-22T21:00:00Z
 MINUTE = 60_000
-TAB = "\ue004"
+TAB, ESCAPE = "\ue004", "\ue00c"
 
 HURT = "window.hurt = (window.hurt || 0) + 1"
 HOSTILE = [
@@ -223,6 +223,87 @@ def test_it_tells_what_metrics_tell_and_hostile_records_do_nothing(
 
 
 # ---- What it does -------------------------------------------------------------------------------
+
+
+def press(browser, order):
+    """Click on the order's button and wait for the question; returns what it says."""
+    browser.find(f"#do-{order}").click()
+    assert browser.find("#ask").shown and browser.find("#ask").role == "dialog"
+    assert browser.find("#ask").name == browser.text("#ask-title")
+    return browser.text("#ask-title")
+
+
+def focused(browser):
+    return browser.script("return document.activeElement.id")
+
+
+def checkpoint_number(browser):
+    text = cells(browser, "partition-table")[0]["Checkpoint"]
+    return int(text) if text.isdigit() else 0
+
+
+def give_the_token(browser, token):
+    wait_until(lambda: browser.find("#token").shown, "the question for the token")
+    assert browser.find("#token").name == "Token"
+    browser.find("#token-value").keys(token)
+    browser.find("#token-yes").click()
+
+
+def test_orders_ask_first(kafka, make_job, browser, directory_store):
+    settings = {
+        "http.listen": f"127.0.0.1:{free_port()}",
+        "http.token": "open-sesame",
+        "checkpoint.interval": "1h",  # none comes by itself: the savepoint's is seen
+    }
+    j, process = started(kafka, make_job, directory_store, **settings)
+    open_page(browser, process)
+    before = checkpoint_number(browser)
+
+    # No is no, by the button and by Escape, and the focus is where it was.
+    for order in ("savepoint", "stop", "cancel"):
+        assert order in press(browser, order).lower()
+        browser.press(ESCAPE)
+        assert not browser.find("#ask").shown and focused(browser) == f"do-{order}"
+        press(browser, order)
+        browser.find("#ask-no").click()
+        assert not browser.find("#ask").shown and focused(browser) == f"do-{order}"
+    assert process.http_get("/tidemark/status")[1]["job"]["state"] == "RUNNING"
+    assert browser.text("#outcome") == ""
+
+    # Samples show what records hold: only with the token.
+    show(browser, "bad")
+    wait_for_text(browser, "#samples-why", "token")
+    assert not browser.find("#samples").shown
+    assert "onerror" not in browser.text("#bad")
+
+    press(browser, "savepoint")
+    browser.find("#ask-yes").click()
+    give_the_token(browser, "wrong")
+    wait_for_text(browser, "#token-text", "not the right one")
+    give_the_token(browser, settings["http.token"])
+    wait_for_text(browser, "#outcome", "savepoint is durable at .*_checkpoints/")
+    wait_until(lambda: checkpoint_number(browser) > before, "another checkpoint in the table")
+    wait_for_text(browser, "#late-table", "onerror")
+    refused = browser.console()
+    assert all("401" in line for line in refused) and len(refused) == 3, refused
+
+    press(browser, "stop")
+    assert browser.find("#ask-drain").shown
+    browser.find("#ask-yes").click()
+    wait_for_text(browser, "#outcome", "stopped; its last checkpoint is durable at")
+    assert process.wait(15) == 0
+    wait_for_text(browser, "#health-level", "^No answer$")
+    wait_for_text(browser, "#health-summary", "told to end")
+
+    # It goes on by itself where the job comes back, and keeps the token.
+    process = j.start()
+    process.wait_for_http()
+    wait_for_text(browser, "#health-level", "^Healthy$")
+    press(browser, "cancel")
+    assert not browser.find("#ask-drain").shown
+    browser.find("#ask-yes").click()
+    assert process.wait(15) == 0
+    wait_for_text(browser, "#health-level", "^No answer$")
 
 
 def test_it_says_when_the_server_is_gone(kafka, make_job, browser, directory_store):
