@@ -236,7 +236,6 @@ static void publish_partitions(struct worker *w) {
         struct task *t = w->tasks[i];
         watch_unsaved(t);
         task_metrics(t, &m->partitions[i]);
-        sampler_arm(&t->ingest.sampler);
         if (watched && t->partition)
             list_files(w, t);
         if (m->partitions[i].position > 0)

@@ -3,8 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-void sampler_arm(struct sampler *s) {
-    s->late_due = s->rejected_due = s->journal != NULL;
+enum { SAMPLE_MS = 250 };
+
+/* The first one is taken always. */
+static bool is_due(const struct sampler *s, int64_t *due_ms) {
+    if (!s->journal || *s->now_ms < *due_ms)
+        return false;
+    *due_ms = *s->now_ms + SAMPLE_MS;
+    return true;
 }
 
 static struct journal_sample sample_of(const struct partition *p, const struct record *r) {
@@ -24,9 +30,8 @@ static struct journal_sample sample_of(const struct partition *p, const struct r
 
 void sampler_late(struct sampler *s, const struct partition *p, const struct record *r,
                   const struct event *ev, const struct placement *at) {
-    if (!s->late_due)
+    if (!is_due(s, &s->late_due_ms))
         return;
-    s->late_due = false;
     struct journal_sample sample = sample_of(p, r);
     sample.ts = ev->timestamp;
     sample.window_start = at->window_start;
@@ -36,9 +41,8 @@ void sampler_late(struct sampler *s, const struct partition *p, const struct rec
 
 void sampler_rejected(struct sampler *s, const struct partition *p, const struct record *r,
                       const struct event *ev) {
-    if (!s->rejected_due)
+    if (!is_due(s, &s->rejected_due_ms))
         return;
-    s->rejected_due = false;
     struct journal_sample sample = sample_of(p, r);
     sample.reason = reject_reason_name(ev->reason);
     (void)snprintf(sample.detail, sizeof sample.detail, "%s", ev->detail);

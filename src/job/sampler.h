@@ -10,11 +10,10 @@
 
 struct sampler {
     struct journal *journal; /* NULL: none are taken */
-    bool late_due, rejected_due;
+    const int64_t *now_ms;   /* the worker's */
+    int64_t late_due_ms, rejected_due_ms;
 };
 
-/* The next ones are taken; also at first. */
-void sampler_arm(struct sampler *s);
 void sampler_late(struct sampler *s, const struct partition *p, const struct record *r,
                   const struct event *ev, const struct placement *at);
 void sampler_rejected(struct sampler *s, const struct partition *p, const struct record *r,

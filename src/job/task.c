@@ -143,8 +143,10 @@ static void claim(struct task *t) {
                                 .end_offset = w->cfg.bounded ? b->end[t->id] : INT64_MAX,
                                 .record_ts = t->ingest.record_ts,
                                 .count = t->count,
-                                .sampler = {.journal = w->cfg.journal}};
-    sampler_arm(&t->ingest.sampler);
+                                .sampler = {.journal = w->cfg.journal,
+                                            .now_ms = &w->now_ms,
+                                            .late_due_ms = t->ingest.sampler.late_due_ms,
+                                            .rejected_due_ms = t->ingest.sampler.rejected_due_ms}};
     partition_claim(t->partition, start, w->now_ms);
 }
 

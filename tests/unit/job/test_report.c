@@ -370,6 +370,25 @@ static void test_samples_are_rate_limited(void **state) {
     worker_world_free(&w);
 }
 
+/* A single record that is no event, read before the metrics are renewed for the first time. */
+static void test_the_first_record_is_sampled(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 1);
+    (void)fake_topic_add(w.topic, 0, T0, "u", "{\"user_id\":\"u\"}");
+    struct journal *journal = journal_new(&w.clock);
+    struct process *p = process_new(&w, &(struct process_options){.journal = journal});
+    process_on_poll(p, stop_at_1400);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    struct journal_sample s[JOURNAL_SAMPLES];
+    uint64_t ever;
+    assert_int_equal(journal_samples(journal, false, s, JOURNAL_SAMPLES, &ever), 1);
+    assert_int_equal(s[0].offset, 0);
+    process_free(p);
+    journal_free(journal);
+    worker_world_free(&w);
+}
+
 /* ---- How soon a file is visible -------------------------------------------------------------------- */
 
 static void drain_at_600(void *ctx, int n) {
@@ -491,6 +510,7 @@ int main(void) {
         cmocka_unit_test(test_idle_time),
         cmocka_unit_test(test_backpressured_time),
         cmocka_unit_test(test_samples_are_rate_limited),
+        cmocka_unit_test(test_the_first_record_is_sampled),
         cmocka_unit_test(test_visibility_delay),
         cmocka_unit_test(test_unsaved),
         cmocka_unit_test(test_running_begins_with_reading),
