@@ -129,6 +129,32 @@ static void yaml_file(void **state) {
     assert_int_equal(e.code, ERR_USAGE);
 }
 
+/* Linux reads nothing from the first page of a process's memory: EIO, after a good open. */
+static void files_that_cannot_be_read(void **state) {
+    (void)state;
+    static const char *const files[][2] = {{"/proc/self/mem", "Input/output error"},
+                                           {"/tmp", "Is a directory"},
+                                           {"/dev/zero", "larger than "},
+                                           {"/etc/passwd/job.yaml", "Not a directory"}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char set[64];
+        (void)snprintf(set, sizeof set, "s3.secret_key=@%s", files[i][0]);
+        const char *sets[] = {set};
+        const struct settings_source sources[] = {{.yaml = files[i][0]},
+                                                  {.sets = sets, .n_sets = 1}};
+        for (size_t k = 0; k < 2; k++) {
+            struct settings s;
+            struct error e = {0};
+            assert_int_equal(settings_load(&s, &sources[k], &e), -1);
+            assert_int_equal(e.code, ERR_USAGE);
+            assert_non_null(strstr(e.text, files[i][0]));
+            assert_non_null(strstr(e.text, files[i][1]));
+            if (k == 1)
+                assert_non_null(strstr(e.text, "--set: s3.secret_key"));
+        }
+    }
+}
+
 /* ---- kafka.properties ---------------------------------------------------------------------- */
 
 static void properties_merge(void **state) {
@@ -388,6 +414,7 @@ int main(void) {
         cmocka_unit_test(set_errors),
         cmocka_unit_test(value_from_file),
         cmocka_unit_test(yaml_file),
+        cmocka_unit_test(files_that_cannot_be_read),
         cmocka_unit_test(properties_merge),
         cmocka_unit_test(properties_refused),
         cmocka_unit_test(secrets_are_not_printed),
