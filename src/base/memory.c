@@ -1,7 +1,9 @@
 #include "base/memory.h"
 
+#include <curl/curl.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -97,4 +99,15 @@ static void *openssl_realloc(void *p, size_t n, const char *file, int at) {
 __attribute__((constructor)) static void serve_libraries(void) {
     json_set_alloc_funcs(xmalloc, free);
     (void)CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free);
+}
+
+static void init_curl(void) {
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, xrealloc, xstrdup, xcalloc) !=
+        CURLE_OK)
+        out_of_memory();
+}
+
+void memory_init_curl(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, init_curl);
 }

@@ -10,6 +10,10 @@
  * these functions, the others' failures are looked for where they are called. */
 void out_of_memory(void) __attribute__((noreturn));
 
+/* curl_global_init, once, before anything else is asked of libcurl. By itself it would leave out options
+ * whose copies got no memory, and send a request without its body, its method or its time-outs. */
+void memory_init_curl(void);
+
 void *xmalloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t n) __attribute__((returns_nonnull));

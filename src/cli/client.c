@@ -56,6 +56,7 @@ struct client *client_new(const struct cli_args *args, struct error *e) {
         (void)error_set(e, ERR_USAGE, "--url %s: write http://HOST:PORT", url);
         return NULL;
     }
+    memory_init_curl();
     struct client *c = xcalloc(1, sizeof *c);
     c->url = xstrdup(url);
     for (size_t n = strlen(c->url); n > 0 && c->url[n - 1] == '/'; n--)

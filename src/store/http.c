@@ -361,14 +361,6 @@ static void *io_thread(void *ctx) {
 
 /* ---- Start and end ---- */
 
-static void init_curl(void) {
-    /* So that no option is left out because its copy got no memory: a request without its URL or its
-     * time-outs would still be sent. */
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, xrealloc, xstrdup, xcalloc) !=
-        CURLE_OK)
-        out_of_memory();
-}
-
 /* Signals are for the main thread; SIGPIPE, which OpenSSL's writes raise, stays blocked for good. */
 static int start_thread(struct http *h) {
     sigset_t all, before;
@@ -380,8 +372,7 @@ static int start_thread(struct http *h) {
 }
 
 struct http *http_new(const struct http_config *config) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, init_curl);
+    memory_init_curl();
     struct http *h = xcalloc(1, sizeof *h);
     h->config = *config;
     h->submitted_tail = &h->submitted;

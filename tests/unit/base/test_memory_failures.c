@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -475,16 +476,16 @@ static void fill(struct control_world *w) {
     journal_add_sample(w->journal, true, &sample);
 }
 
-/* 200 for what is served; the connection may also be closed without a word. */
-static enum outcome get(const struct http_server *server, const char *path) {
+/* 200 or 202 for what is served; the connection may also be closed without a word. */
+static enum outcome ask(const struct http_server *server, const char *what) {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons(http_server_port(server)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char request[256], answer[512] = "", rest[512];
     int n = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n"
-                     "Connection: close\r\n\r\n{}",
-                     path);
+                     "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n"
+                     "Content-Type: application/json\r\nConnection: close\r\n\r\n{}",
+                     what);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ssize_t got = 0;
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
@@ -495,13 +496,10 @@ static enum outcome get(const struct http_server *server, const char *path) {
     (void)close(fd);
     if (got <= 0)
         return REFUSED;
-    return strstr(answer, "HTTP/1.1 200 ") || strstr(answer, " 501 ") ? DONE : WRONG;
+    return strstr(answer, "HTTP/1.1 200 ") || strstr(answer, "HTTP/1.1 202 ") ? DONE : WRONG;
 }
 
-static enum outcome serve_http(void) {
-    static const char *const paths[] = {
-        "/metrics",         "/tidemark/status?x=%20", "/tidemark/files",   "/tidemark/checkpoints",
-        "/tidemark/errors", "/tidemark/samples",      "/v1/jobs/overview", "/tidemark/settings"};
+static enum outcome serve(const char *const *what) {
     struct error e;
     struct control_world *w = control_world_new();
     fill(w);
@@ -511,11 +509,64 @@ static enum outcome serve_http(void) {
         return e.code == ERR_IO || e.code == ERR_NO_MEMORY ? REFUSED : WRONG;
     }
     enum outcome outcome = DONE;
-    for (size_t i = 0; i < sizeof paths / sizeof *paths && outcome == DONE; i++)
-        outcome = get(server, paths[i]);
+    for (; *what && outcome == DONE; what++)
+        outcome = ask(server, *what);
     http_server_stop(server);
     control_world_free(w);
     return outcome;
+}
+
+static enum outcome serve_http(void) {
+    static const char *const what[] = {"GET /metrics",
+                                       "GET /tidemark/status?x=%20",
+                                       "GET /tidemark/files",
+                                       "GET /tidemark/errors",
+                                       "GET /tidemark/checkpoints",
+                                       "GET /tidemark/settings",
+                                       "GET /tidemark/samples",
+                                       NULL};
+    return serve(what);
+}
+
+#define JOB "/jobs/" CONTROL_JOB_ID
+static enum outcome serve_flink(void) {
+    static const char *const what[] = {"GET /v1/jobs/overview",
+                                       "GET " JOB,
+                                       "GET " JOB "/plan",
+                                       "GET " JOB "/checkpoints",
+                                       "GET " JOB "/exceptions",
+                                       "GET " JOB "/checkpoints/config",
+                                       "GET " JOB "/config",
+                                       "GET " JOB "/metrics",
+                                       "POST " JOB "/savepoints",
+                                       "GET /overview",
+                                       "GET /config",
+                                       "GET /jobs",
+                                       "PATCH " JOB "?mode=cancel",
+                                       NULL};
+    return serve(what);
+}
+
+/* The commands to a running job; that is the parent's. */
+static enum outcome command(int (*run)(int argc, char **argv), const char *option) {
+    char url[96], *words = xstrdup(option);
+    (void)snprintf(url, sizeof url, "--url=%s", endpoint);
+    char *argv[] = {url, words, NULL};
+    int code = run(*option ? 2 : 1, argv);
+    free(words);
+    return code == 0 ? DONE : code == 1 ? REFUSED : WRONG;
+}
+
+static enum outcome stop_drained(void) {
+    return command(cli_stop, "--drain");
+}
+
+static enum outcome ask_for_status(void) {
+    return command(cli_status, "");
+}
+
+static enum outcome cancel(void) {
+    return command(cli_cancel, "");
 }
 
 /* The whole job in one process, over librdkafka's mock cluster. */
@@ -542,11 +593,22 @@ TORTURE(pack_gzip)
 TORTURE(pack_zstd)
 TORTURE(use_directory)
 TORTURE(serve_http)
+TORTURE(serve_flink)
+
+/* In the parent, so that its thousands of allocations are none of the flows'. */
+static void init_openssl(void) {
+    assert_int_equal(
+        OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS |
+                                OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS,
+                            NULL),
+        1);
+}
 
 static void test_use_s3(void **state) {
     (void)state;
     struct fake_http *server = fake_http_start();
     (void)snprintf(endpoint, sizeof endpoint, "%s", fake_http_endpoint(server));
+    init_openssl();
     static const char list[] =
         "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/dt=1/a</Key>"
         "<LastModified>2024-10-22T21:00:00.000Z</LastModified><Size>5</Size></Contents>"
@@ -561,6 +623,63 @@ static void test_use_s3(void **state) {
     fake_http_stop(server);
 }
 
+/* One answer for all that commands ask. */
+static struct fake_http *start_job(void) {
+    static const char body[] =
+        "{\"jobs\":[{\"jid\":\"0123456789abcdef0123456789abcdef\"}],\"request-id\":\"r\","
+        "\"state\":\"CANCELED\",\"status\":{\"id\":\"COMPLETED\"},"
+        "\"operation\":{\"location\":\"s3://b/chk/\"},\"partitions\":[{}]}";
+    char reply[512];
+    struct fake_http *server = fake_http_start();
+    (void)snprintf(endpoint, sizeof endpoint, "%s", fake_http_endpoint(server));
+    (void)snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+                   sizeof body - 1, body);
+    fake_http_reply_always(server, reply);
+    (void)setenv("TIDEMARK_HTTP_TOKEN", "sesame", 1);
+    init_openssl();
+    return server;
+}
+
+/* A request that lost a part for want of memory would ask for something else. */
+static void whole_requests(struct fake_http *server, const char *method, const char *body) {
+    size_t of_method = 0;
+    for (size_t i = 0; *fake_http_request(server, i); i++) {
+        const char *request = fake_http_request(server, i);
+        bool get = strncmp(request, "GET ", 4) == 0;
+        assert_true(get || strncmp(request, method, strlen(method)) == 0);
+        assert_non_null(strstr(request, "\r\nAuthorization: Bearer sesame\r\n"));
+        if (get)
+            continue;
+        of_method++;
+        assert_string_equal(strstr(request, "\r\n\r\n") + 4, body);
+    }
+    assert_true(of_method > 0 || strcmp(method, "GET ") == 0);
+}
+
+static void test_stop_drained(void **state) {
+    (void)state;
+    struct fake_http *server = start_job();
+    try_each(stop_drained, TRIES);
+    whole_requests(server, "POST ", "{\"drain\":true}");
+    fake_http_stop(server);
+}
+
+static void test_cancel(void **state) {
+    (void)state;
+    struct fake_http *server = start_job();
+    try_each(cancel, TRIES);
+    whole_requests(server, "PATCH ", "");
+    fake_http_stop(server);
+}
+
+static void test_ask_for_status(void **state) {
+    (void)state;
+    struct fake_http *server = start_job();
+    try_each(ask_for_status, TRIES);
+    whole_requests(server, "GET ", "");
+    fake_http_stop(server);
+}
+
 static void test_run_embedded(void **state) {
     (void)state;
     ours_only = true;
@@ -572,11 +691,13 @@ int main(void) {
     ours_only = true;
 #endif
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_load_settings), cmocka_unit_test(test_code_checkpoint),
-        cmocka_unit_test(test_first_start),   cmocka_unit_test(test_parse_events),
-        cmocka_unit_test(test_pack_gzip),     cmocka_unit_test(test_pack_zstd),
-        cmocka_unit_test(test_use_directory), cmocka_unit_test(test_use_s3),
-        cmocka_unit_test(test_serve_http),    cmocka_unit_test(test_run_embedded),
+        cmocka_unit_test(test_load_settings),  cmocka_unit_test(test_code_checkpoint),
+        cmocka_unit_test(test_first_start),    cmocka_unit_test(test_parse_events),
+        cmocka_unit_test(test_pack_gzip),      cmocka_unit_test(test_pack_zstd),
+        cmocka_unit_test(test_use_directory),  cmocka_unit_test(test_use_s3),
+        cmocka_unit_test(test_serve_http),     cmocka_unit_test(test_serve_flink),
+        cmocka_unit_test(test_stop_drained),   cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_ask_for_status), cmocka_unit_test(test_run_embedded),
     };
     asked_for =
         mmap(NULL, sizeof *asked_for, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
