@@ -167,7 +167,10 @@ static void on_lost(struct task *t) {
     t->losses++;
     if (t->losses >= LOSSES_MAX) {
         struct error e = t->partition->error;
-        (void)error_wrap(&e, "lost %d times in a row", LOSSES_MAX);
+        (void)error_wrap(&e,
+                         "lost %d times in a row, so two processes are told to take the same "
+                         "partition (kafka.assignment, or another kafka.group_id); end one of them",
+                         LOSSES_MAX);
         worker_fail(w, &e);
         return;
     }

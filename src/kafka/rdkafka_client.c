@@ -219,10 +219,11 @@ static int unreachable(struct kafka_client *c, const char *what, int timeout_ms,
         (void)snprintf(last, sizeof last,
                        "no answer to the request for the %s; a wrong security.protocol looks so",
                        what);
-    return error_set(e, ERR_UNAVAILABLE,
-                     "no Kafka broker answers at %s within %g s (%s): check that it runs and "
-                     "kafka.bootstrap_servers",
-                     servers, timeout_ms / 1000.0, last);
+    /* "ssl://host:port/bootstrap: SSL handshake failed: ...": somebody answers, but not so. */
+    const char *check = strstr(last, "SSL ") ? "kafka.properties.security.protocol and ssl.*"
+                                             : "that it runs and kafka.bootstrap_servers";
+    return error_set(e, ERR_UNAVAILABLE, "no Kafka broker answers at %s within %g s (%s): check %s",
+                     servers, timeout_ms / 1000.0, last, check);
 }
 
 int kafka_client_error(struct kafka_client *c, rd_kafka_resp_err_t err, const char *what,
@@ -242,7 +243,9 @@ int kafka_client_error(struct kafka_client *c, rd_kafka_resp_err_t err, const ch
         err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || err == RD_KAFKA_RESP_ERR__AUTHENTICATION)
         return unreachable(c, what, timeout_ms, e);
     if (code == ERR_DENIED)
-        return error_set(e, ERR_DENIED, "Kafka at %s does not permit the %s of topic %s: %s",
+        return error_set(e, ERR_DENIED,
+                         "Kafka at %s does not permit the %s of topic %s: %s; grant this user Read "
+                         "and Describe on the topic",
                          servers, what, topic, text);
     return error_set(e, code, "%s of topic %s at %s: %s", what, topic, servers, text);
 }

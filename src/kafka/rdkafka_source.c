@@ -28,6 +28,17 @@ void rdkafka_failed(struct rdkafka_source *s, const struct error *e) {
     s->handler.failed(s->handler.ctx, e);
 }
 
+static const char *denial_hint(rd_kafka_resp_err_t err) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return " Grant this user Read on the group (kafka.group_id)";
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return " Grant this user Read and Describe on the topic";
+    default:
+        return "";
+    }
+}
+
 /* Since every partition has its own queue, only the group's troubles come this way. */
 static void serve_message(struct rdkafka_source *s, const rd_kafka_message_t *m) {
     struct part *p = m->rkt ? rdkafka_part(s, m->partition) : NULL;
@@ -39,8 +50,8 @@ static void serve_message(struct rdkafka_source *s, const rd_kafka_message_t *m)
     }
     struct error e;
     enum error_code code = kafka_error_code(m->err);
-    (void)error_set(&e, code, "group %s, topic %s: %s", s->cfg->group_id, s->cfg->topic,
-                    rd_kafka_message_errstr(m));
+    (void)error_set(&e, code, "group %s, topic %s: %s%s", s->cfg->group_id, s->cfg->topic,
+                    rd_kafka_message_errstr(m), denial_hint(m->err));
     bool ends = s->cfg->use_group && (code == ERR_DENIED || code == ERR_NOT_FOUND);
     if (ends || m->err == RD_KAFKA_RESP_ERR__FATAL)
         rdkafka_failed(s, &e);

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
-enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000 };
+enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000, WARN_AFTER = 2 };
 
 struct probe {
     struct store *store;
@@ -31,10 +32,13 @@ static bool wait_before_repeat(const struct probe *p, int64_t *wait_ms) {
  * earlier attempt may have been applied. */
 static int call(const struct probe *p, struct store_op *op, bool *repeated) {
     int64_t wait_ms = BACKOFF_MIN_MS;
+    int failures = 0;
     *repeated = false;
     while (store_call(p->store, op)) {
         if (!op->error.retriable || !wait_before_repeat(p, &wait_ms))
             return -1;
+        if (++failures == WARN_AFTER) /* said once, so that nobody looks at a silent start */
+            log_warn("store_retry", "%s; trying again for some seconds", op->error.text);
         *repeated = true;
         store_op_clear(op);
     }

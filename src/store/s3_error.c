@@ -24,6 +24,7 @@ static const struct rule {
     {"ExpiredToken", ERR_DENIED, "the session token has expired; get new keys"},
     {"TokenRefreshRequired", ERR_DENIED, "the session token has expired; get new keys"},
     {"InvalidToken", ERR_DENIED, "check s3.session_token"},
+    {"InvalidTokenId", ERR_DENIED, "check s3.session_token"},
     {"RequestTimeTooSkewed", ERR_UNAVAILABLE, "set this machine's clock"},
     {"TemporaryRedirect", ERR_UNAVAILABLE, "the bucket is new; wait a little"},
     {"InvalidBucketName", ERR_USAGE, "correct the path"},
@@ -178,7 +179,9 @@ int s3_error_set(const struct s3_failure *f, struct error *e) {
     describe(f, what, sizeof what);
     switch (f->outcome) {
     case HTTP_NOT_SENT:
-        return error_set(e, ERR_UNAVAILABLE, "%s: not reached: %s", what, f->trouble);
+        return error_set(e, ERR_UNAVAILABLE,
+                         "%s: not reached: %s; does the store run, and is s3.endpoint right?", what,
+                         f->trouble);
     case HTTP_REFUSED:
         return error_set(e, ERR_DENIED,
                          "%s: %s; check the certificate, this machine's CA certificates and "

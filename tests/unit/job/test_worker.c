@@ -542,6 +542,7 @@ static void five_losses(bool after_a_long_time) {
     assert_int_equal(p->error.code, ERR_FENCED);
     assert_false(p->error.retriable);
     assert_non_null(strstr(p->error.text, "5 times in a row"));
+    assert_non_null(strstr(p->error.text, "kafka.assignment"));
     assert_non_null(strstr(p->error.text, "another process runs this job"));
     process_free(p);
     worker_world_free(&w);

@@ -61,6 +61,7 @@ static void test_codes(void **state) {
     must_be(403, "SignatureDoesNotMatch", ERR_DENIED, false);
     must_be(403, "AccessDenied", ERR_DENIED, false);
     must_be(400, "ExpiredToken", ERR_DENIED, false);
+    must_be(403, "InvalidTokenId", ERR_DENIED, false);
     must_be(403, "RequestTimeTooSkewed", ERR_UNAVAILABLE, true);
     must_be(400, "BadDigest", ERR_UNKNOWN, true);
     must_be(400, "XAmzContentChecksumMismatch", ERR_UNKNOWN, true);
@@ -132,6 +133,8 @@ static void test_what_never_came(void **state) {
         assert_int_equal(s3_error_set(&f, &e), -1);
         assert_int_equal(e.code, cases[i].code);
         assert_int_equal(e.retriable, cases[i].retriable);
+        if (cases[i].outcome == HTTP_NOT_SENT)
+            assert_non_null(strstr(e.text, "not reached: because; does the store run"));
     }
 }
 
@@ -151,6 +154,7 @@ static void test_texts(void **state) {
                         "put s3://lake/p/k at http://h:9000: HTTP 403 SignatureDoesNotMatch: "
                         "It does not; check s3.secret_key and s3.region");
     assert_non_null(strstr(of(STORE_DELETE, 403, "AccessDenied").text, "s3:DeleteObject"));
+    assert_non_null(strstr(of(STORE_LIST, 403, "InvalidTokenId").text, "check s3.session_token"));
     assert_non_null(strstr(of(STORE_LIST, 403, "AccessDenied").text, "s3:ListBucket"));
     assert_non_null(strstr(of(STORE_GET, 404, "NoSuchBucket").text, "create the bucket lake"));
     assert_non_null(strstr(of(STORE_GET, 301, "").text, "not in region eu-west-1"));
