@@ -159,11 +159,19 @@ static void judge_restarts(const struct health_facts *f, struct health *h) {
 
 /* ---- Kafka --------------------------------------------------------------------------------------- */
 
+static void judge_brokers(const struct health_facts *f, struct health *h) {
+    if (!f->metrics->kafka_silent)
+        return;
+    struct finding *x = find(h, HEALTH_BAD, AT_KAFKA, "kafka_unreachable", -1);
+    text(x, "no Kafka broker answers at %s", f->info->brokers);
+    advice(x, "the log's kafka_unreachable line says why; reading goes on by itself when one does");
+}
+
 static void judge_assignment(const struct health_facts *f, struct health *h) {
     const struct job_metrics *m = f->metrics;
     int64_t ms = in_state_ms(f);
     struct worst w = {0};
-    if (m->n_partitions == 0 && ms > START_PATIENCE_MS) {
+    if (m->n_partitions == 0 && ms > START_PATIENCE_MS && !m->kafka_silent) {
         struct finding *x = find(h, HEALTH_WARN, AT_KAFKA, "no_partition", -1);
         text(x, "Kafka assigns no partition of topic %s to this process", f->info->topic);
         advice(x,
@@ -441,6 +449,7 @@ void health_judge(const struct health_facts *f, struct health *h) {
     if (f->state == JOB_RUNNING) {
         judge_checkpoints(f, h);
         judge_stores(f, h);
+        judge_brokers(f, h);
         judge_assignment(f, h);
         judge_pressure(f, h);
         judge_lag(f, h);

@@ -113,6 +113,7 @@ struct recent {
 struct job_metrics {
     bool running;
     bool bounded;
+    bool kafka_silent; /* no broker answers */
     uint64_t restarts;
     uint64_t memory_used, memory_peak; /* bytes of buffers */
     uint64_t memory_budget;            /* what these may be: the limit without the fetch queue */

@@ -33,6 +33,11 @@ const struct family metrics_table[] = {
      "Many changes: whatever starts the process starts it again and again.", render_started, 0},
 
     /* Keeping up */
+    {"tidemark_kafka_up", GAUGE, "0 or 1", "",
+     "0 while no Kafka broker answers; none while the job does not run.",
+     "TidemarkKafkaUnreachable",
+     "The log's kafka_unreachable line says why. It goes on by itself when a broker answers.",
+     render_kafka_up, 0},
     {"tidemark_topic_partitions", GAUGE, "partitions", "",
      "Partitions of the topic in all; none while that is not known.", "", "",
      render_topic_partitions, 0},

@@ -51,6 +51,11 @@ void render_job(struct buffer *b, const struct snapshot *s, const struct family 
     (void)buffer_printf(b, "%s %" PRIu64 "\n", f->name, v);
 }
 
+void render_kafka_up(struct buffer *b, const struct snapshot *s, const struct family *f) {
+    if (s->now.running)
+        (void)buffer_printf(b, "%s %d\n", f->name, !s->now.kafka_silent);
+}
+
 void render_topic_partitions(struct buffer *b, const struct snapshot *s, const struct family *f) {
     if (s->now.topic_partitions > 0)
         (void)buffer_printf(b, "%s %" PRId32 "\n", f->name, s->now.topic_partitions);

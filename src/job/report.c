@@ -287,6 +287,7 @@ void worker_publish(struct worker *w) {
     warn_of_mismatches(w);
     m->running = w->reading && !w->failed;
     m->bounded = w->cfg.bounded;
+    m->kafka_silent = w->source && !w->source->ops->answers(w->source);
     m->restarts = w->cfg.restart->count;
     m->memory_used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
     m->memory_peak = atomic_load_explicit(&w->budget.peak, memory_order_relaxed);

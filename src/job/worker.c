@@ -119,8 +119,9 @@ static void on_assigned(void *ctx, const int32_t *partitions, size_t n) {
         array_reserve(&w->tasks, &w->cap_tasks, w->n_tasks + 1, sizeof(struct task *));
         w->tasks[w->n_tasks++] = task_new(w, partitions[i]);
     }
-    log_info("partitions_assigned", "%zu partitions of topic %s are this process's", w->n_tasks,
-             w->cfg.settings->kafka.topic);
+    log_info("partitions_assigned", "%zu partitions of topic %s are this process's%s", w->n_tasks,
+             w->cfg.settings->kafka.topic,
+             w->n_tasks ? "" : ": it stands by while others of its group have them all");
     w->assigned = true;
     w->assignment_due = true;
 }

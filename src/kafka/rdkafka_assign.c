@@ -8,8 +8,7 @@
 #include "kafka/rdkafka_internal.h"
 
 enum {
-    LOOK_AGAIN_MS = 5000, /* for partitions that were added */
-    ASK_MS = 1000,        /* poll() must come back in time for everything else */
+    ASK_MS = 1000, /* poll() must come back in time for everything else */
 };
 
 struct part *rdkafka_part(struct rdkafka_source *s, int32_t id) {
@@ -183,19 +182,20 @@ static void by_hand_all(struct rdkafka_source *s, int32_t count) {
 }
 
 static int find_partitions(struct rdkafka_source *s, struct error *e) {
-    int64_t now = clock_monotonic(clock_system());
-    if (s->known > 0 && (!s->cfg->all || now < s->look_again))
+    if (s->known > 0) {
+        if (s->cfg->all)
+            by_hand_all(s, s->counted); /* rdkafka_watch asks */
         return 0;
+    }
     int32_t count = 0;
     struct error why;
     if (kafka_client_partitions(s->client, ASK_MS, &count, &why)) {
-        bool wait = why.code == ERR_UNAVAILABLE || s->known > 0;
-        if (!wait && e)
+        if (why.code == ERR_UNAVAILABLE)
+            return 0;
+        if (e)
             *e = why;
-        s->look_again = clock_monotonic(clock_system()) + (s->known > 0 ? LOOK_AGAIN_MS : 0);
-        return wait ? 0 : -1;
+        return -1;
     }
-    s->look_again = now + LOOK_AGAIN_MS;
     if (!s->cfg->all)
         return by_hand_list(s, count, e);
     by_hand_all(s, count);

@@ -127,7 +127,9 @@ static void error_cb(rd_kafka_t *rk, int err, const char *reason, void *opaque) 
     }
     /* It follows the errors of single brokers, which say more. */
     bool says_nothing = err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
-    if (!says_nothing)
+    if (says_nothing)
+        kafka_client_set_all_down(c, true);
+    else
         remember(c, reason);
     if (kafka_error_code(err) == ERR_DENIED) {
         (void)pthread_mutex_lock(&c->lock);
@@ -198,6 +200,19 @@ void kafka_client_set_fatal(struct kafka_client *c, const struct error *e) {
     (void)pthread_mutex_lock(&c->lock);
     if (c->fatal.code == ERR_NONE)
         c->fatal = *e;
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+bool kafka_client_all_down(struct kafka_client *c) {
+    (void)pthread_mutex_lock(&c->lock);
+    bool down = c->all_down;
+    (void)pthread_mutex_unlock(&c->lock);
+    return down;
+}
+
+void kafka_client_set_all_down(struct kafka_client *c, bool down) {
+    (void)pthread_mutex_lock(&c->lock);
+    c->all_down = down;
     (void)pthread_mutex_unlock(&c->lock);
 }
 

@@ -42,6 +42,7 @@ struct kafka_client {
     pthread_mutex_t lock; /* callbacks come from librdkafka's threads as well */
     char last_error[256]; /* the last trouble with a broker, for people */
     bool denied;          /* a broker refused our credentials */
+    bool all_down;        /* all connections have broken down; nobody says when one is back */
     struct error fatal;   /* the client can't go on: ERR_NONE as long as it can */
     int64_t log_window;   /* monotonic start of the current rate-limiting interval */
     unsigned log_lines, log_dropped;
@@ -57,6 +58,8 @@ void kafka_client_serve(struct kafka_client *c);
 /* Copies the fatal error, if there is one. */
 bool kafka_client_fatal(struct kafka_client *c, struct error *e);
 void kafka_client_set_fatal(struct kafka_client *c, const struct error *e);
+bool kafka_client_all_down(struct kafka_client *c);
+void kafka_client_set_all_down(struct kafka_client *c, bool down);
 
 /* ERR_* for one of librdkafka's codes. */
 enum error_code kafka_error_code(rd_kafka_resp_err_t err);
@@ -91,11 +94,16 @@ struct rdkafka_source {
     bool suspended;
     bool subscribed;
     bool closing;
-    bool owned;         /* in a group: between its assignment and its revocation */
-    bool called;        /* the handler was called by the poll() under way */
-    bool failed;        /* the handler knows */
-    int32_t known;      /* by hand: how many partitions the handler knows of */
-    int64_t look_again; /* by hand: when to ask for new partitions, monotonic */
+    bool owned;      /* in a group: between its assignment and its revocation */
+    bool called;     /* the handler was called by the poll() under way */
+    bool failed;     /* the handler knows */
+    int32_t known;   /* by hand: how many partitions the handler knows of */
+    int32_t counted; /* partitions that the topic had when it was asked last */
+    struct {
+        int64_t every_ms,
+            patience_ms; /* between two looks; until a topic that is gone fails the job */
+        int64_t due, silent_since, gone_since; /* monotonic; 0: not */
+    } watch;
     struct part *parts;
     size_t n_parts, hint; /* hint: the part that was fetched last */
     size_t wake_bytes, drained;
@@ -117,6 +125,12 @@ void rdkafka_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                           rd_kafka_topic_partition_list_t *list, void *opaque);
 /* What poll() does first: subscribes, or finds the partitions assigned by hand. */
 int rdkafka_begin(struct rdkafka_source *s, struct error *e);
+
+/* rdkafka_watch.c */
+void rdkafka_watch_begin(struct rdkafka_source *s);
+/* Now and then, from poll(). */
+void rdkafka_watch(struct rdkafka_source *s);
+bool rdkafka_answers(struct source *base);
 
 /* rdkafka_fetch.c */
 size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,

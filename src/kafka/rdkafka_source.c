@@ -96,6 +96,7 @@ static int source_poll(struct source *base, int timeout_ms, struct error *e) {
     s->called = false;
     for (;;) {
         /* Any signal that comes from here on ends the wait below, so nothing served late. */
+        rdkafka_watch(s);
         if (rdkafka_begin(s, e))
             return -1;
         serve(s);
@@ -193,6 +194,7 @@ static const struct source_ops ops = {
     .cluster_id = rdkafka_cluster_id,
     .partition_count = rdkafka_partition_count,
     .end = rdkafka_end,
+    .answers = rdkafka_answers,
     .bounds = rdkafka_bounds,
     .offset_for_time = rdkafka_offset_for_time,
     .peek = rdkafka_peek,
@@ -261,6 +263,7 @@ struct source *rdkafka_source_new(const struct kafka_config *cfg,
     s->base.ops = &ops;
     s->handler = *handler;
     s->cfg = kafka_config_copy(cfg);
+    rdkafka_watch_begin(s);
     s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->event_fd < 0) {
         (void)error_errno(e, errno, "eventfd");

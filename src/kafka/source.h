@@ -80,6 +80,9 @@ struct source_ops {
      * of any yet. Transactions that are still open may lie before it. */
     int64_t (*end)(struct source *s, int32_t partition);
 
+    /* False while poll() has seen that no broker answers. Without asking anybody. */
+    bool (*answers)(struct source *s);
+
     /* Replaces the whole assignment; fetching begins at these offsets. n = 0 gives all up. */
     int (*assign)(struct source *s, const struct source_position *positions, size_t n,
                   struct error *e);

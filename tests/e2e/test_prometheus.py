@@ -75,7 +75,9 @@ def test_alerts():
             check_expression(rule["expr"])
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
-        assert re.fullmatch(r"docs/operations\.md#[a-z-]+", rule["annotations"]["runbook_url"])
+        page, anchor = rule["annotations"]["runbook_url"].split("#")
+        headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(), re.MULTILINE)
+        assert anchor in [heading.lower().replace(" ", "-") for heading in headings], anchor
 
 
 def test_dashboard(tmp_path):

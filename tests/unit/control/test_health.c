@@ -189,6 +189,9 @@ static void test_assignment(void **state) {
     well(f); /* a rebalance takes its time */
     enter(f, JOB_RUNNING, 2 * MINUTE);
     finds(f, HEALTH_WARN, AT_KAFKA, "no_partition", "topic events");
+    f->metrics.kafka_silent = true; /* that says it all */
+    finds(f, HEALTH_BAD, AT_KAFKA, "kafka_unreachable", "answers at broker:9092");
+    f->metrics.kafka_silent = false;
     f->metrics.n_partitions = PARTITIONS;
     f->partitions[1].state = "claiming";
     assert_int_equal(

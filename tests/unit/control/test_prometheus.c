@@ -86,6 +86,7 @@ static void test_values(void **state) {
     p[1].replay_from = 2000;
     char *text = render(p, 2);
     has(text, "tidemark_up 1");
+    has(text, "tidemark_kafka_up 1");
     has(text, "tidemark_start_time_seconds 1729630800.500");
     has(text, "tidemark_restarts_total 2");
     has(text, "tidemark_memory_peak_bytes 7");
@@ -122,7 +123,8 @@ static void test_text_is_well_formed(void **state) {
     p[0].watermark = p[0].max_ts = p[0].checkpoint_age_ms = p[0].checkpoint_duration_ms = 5;
     p[0].end = p[0].replay_from = p[0].checkpoint_bytes = 5000;
     p[0].record_ts = WALL;
-    struct job_metrics now = {.topic_partitions = 3,
+    struct job_metrics now = {.running = true,
+                              .topic_partitions = 3,
                               .output_directory = "/",
                               .reasons = reasons,
                               .n_reasons = 3,
@@ -247,6 +249,11 @@ static void test_running(void **state) {
     struct job_metrics failed = {.running = false, .partitions = p, .n_partitions = 2};
     text = render_whole(&failed, JOB_FAILED);
     has(text, "tidemark_partition_running{partition=\"0\"} 0");
+    assert_null(strstr(text, "\ntidemark_kafka_up ")); /* nobody asks then */
+    free(text);
+    struct job_metrics silent = {.running = true, .kafka_silent = true};
+    text = render_whole(&silent, JOB_RUNNING);
+    has(text, "tidemark_kafka_up 0");
     free(text);
 }
 

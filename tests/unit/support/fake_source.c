@@ -336,6 +336,10 @@ static void free_source(struct source *base) {
     free(base);
 }
 
+static bool answers(struct source *base) {
+    return !((const struct fake_source *)base)->silent;
+}
+
 static int64_t end_of(struct source *base, int32_t partition) {
     return fake_topic_end(self(base)->topic, partition);
 }
@@ -348,6 +352,7 @@ struct fake_source *fake_source_new(struct fake_topic *t, struct fake_clock *clo
                                           .partition_count = partition_count,
                                           .bounds = bounds,
                                           .end = end_of,
+                                          .answers = answers,
                                           .offset_for_time = offset_for_time,
                                           .peek = peek,
                                           .check_topic = check_topic,

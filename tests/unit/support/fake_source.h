@@ -56,6 +56,7 @@ struct fake_source {
     /* For tests to read. */
     int polls, assigns, suspensions;
     bool suspended;
+    bool silent;       /* for tests to set: no broker answers */
     int64_t delivered; /* records */
     int64_t last;      /* offset of the last record that the fetch() under way delivered, or -1 */
 
