@@ -39,6 +39,7 @@ struct commit {
     bool gone;         /* the last Complete said that there is no such upload */
     bool first_answer; /* ... and it was the first answer to the first Complete ever sent */
     int64_t gone_since_ms, due_ms, backoff_ms;
+    bool told_missing;
     struct error why;  /* of the last Complete */
     uint64_t manifest; /* vanished: the number of the manifest that is searched */
     char *manifest_key;
@@ -264,6 +265,17 @@ static bool patience_left(const struct commit *m) {
            (invalid ? INVALID_PATIENCE_MS : VANISHED_PATIENCE_MS);
 }
 
+static void tell_missing(struct commit *m) {
+    if (m->told_missing)
+        return;
+    m->told_missing = true;
+    log_warn_of(
+        m->all->cfg.partition, "upload_missing",
+        "partition %d: %s%s is neither an upload nor an object, and in no manifest; looking "
+        "again for a while before anything is concluded",
+        m->all->cfg.partition, m->all->cfg.store->path, m->file.key);
+}
+
 static void search_manifest(struct commit *m);
 
 static bool lists(const struct store_op *op, const char *key) {
@@ -297,10 +309,12 @@ static void on_manifest_read(struct store_op *op) {
 static void search_manifest(struct commit *m) {
     struct commits *c = m->all;
     if (m->manifest == 0 || m->manifest + MANIFESTS_BACK < c->claim) {
-        if (patience_left(m))
+        if (patience_left(m)) {
+            tell_missing(m);
             again(m);
-        else
+        } else {
             vanished(m);
+        }
         return;
     }
     char name[32];

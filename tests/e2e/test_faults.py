@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import random
+import re
 import subprocess
 import time
 
@@ -447,6 +448,7 @@ def test_a_listed_upload_is_aborted_before_its_publication(
     process = j.start()
     # It publishes the others, and neither rebuilds nor forgets this one by itself.
     wait_until(lambda: len(j.files()) >= len(commits) - 1, "the others")
+    process.wait_for_log(f"upload_missing.*{re.escape(commits[0]['key'])}")
     time.sleep(1)
     alive(process)
     assert j.checkpoint(0)["commits"], "it has to stand in the checkpoints until it is settled"
