@@ -141,6 +141,8 @@ const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many
 
 /* ---- Tables ------------------------------------------------------------------------------------ */
 
+const LONG = 60, TURNS = 5;
+
 /* A table whose rows stay the same nodes while they are the same things, so that focus, selected text
  * and the reader's place survive each second's news.
  *
@@ -155,10 +157,14 @@ class Table {
     this.empty = empty;
     this.rows = new Map();
     this.items = [];
+    this.turn = 0;
     this.sorted = { column: sortBy, down: false };
     const tr = make('tr');
     columns.forEach((column, i) => tr.append(this.heading(column, i)));
     this.table.tHead.append(tr);
+    this.table.parentElement.addEventListener('scroll', () => {
+      if (this.items.length > LONG) requestAnimationFrame(() => this.show(this.items));
+    }, { passive: true });
     this.headings = [...tr.children];
     this.none = make('tr', {}, make('td', { colspan: columns.length, class: 'none' }, empty || 'None.'));
     this.markSorted();
@@ -232,17 +238,30 @@ class Table {
     if (small) setText(small, v.small || '');
   }
 
+  /* Of a long table, rows out of sight are filled anew in turns, within some seconds: all of 200 rows
+   * each second would keep the browser busy with nothing else. Tells by a row's place. */
+  filledNow(n) {
+    const scroller = this.table.parentElement, row = this.table.tBodies[0].rows[0];
+    if (n <= LONG || !row) return () => true;
+    const first = scroller.scrollTop / row.offsetHeight - 5;
+    const last = (scroller.scrollTop + scroller.clientHeight) / row.offsetHeight + 5;
+    const turn = (this.turn = (this.turn + 1) % TURNS);
+    return (i) => (i >= first && i <= last) || i % TURNS === turn;
+  }
+
   show(items) {
     this.items = items;
     const body = this.table.tBodies[0];
     const seen = new Set();
-    let place = body.firstChild;
+    const now = this.filledNow(items.length);
+    let place = body.firstChild, i = 0;
     for (const item of this.order(items)) {
       const key = String(this.key(item));
       seen.add(key);
       let tr = this.rows.get(key);
-      if (!tr) this.rows.set(key, (tr = this.newRow()));
-      this.columns.forEach((column, i) => this.fill(tr.children[i], column, column.cell(item)));
+      const added = !tr;
+      if (added) this.rows.set(key, (tr = this.newRow()));
+      if (now(i++) || added) this.columns.forEach((column, k) => this.fill(tr.children[k], column, column.cell(item)));
       if (tr === place) place = place.nextSibling;
       else body.insertBefore(tr, place);
     }

@@ -116,13 +116,18 @@ class Browser:
         return self.post("/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def accessible(self):
-        """(role, name) of all that a screen reader is told of."""
+        """(role, name, whether it can have the focus) of all that a screen reader is told of."""
         self.cdp("Accessibility.enable")
         tree = self.cdp("Accessibility.getFullAXTree")["nodes"]
         self.cdp("Accessibility.disable")
-        told = [node for node in tree if not node["ignored"]]
         return [
-            (node["role"]["value"], str(node.get("name", {}).get("value", ""))) for node in told
+            (
+                node["role"]["value"],
+                str(node.get("name", {}).get("value", "")),
+                any(p["name"] == "focusable" for p in node.get("properties", [])),
+            )
+            for node in tree
+            if not node["ignored"]
         ]
 
     def size(self, width, height):
