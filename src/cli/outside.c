@@ -3,22 +3,21 @@
 #include "base/log.h"
 #include "job/describe.h"
 
-enum { TELL_PATIENCE_MS = 5000, HOST_MAX = 256 };
+enum { TELL_PATIENCE_MS = 5000 };
 
 static int serve(struct outside *o, const struct settings *s, struct error *e) {
-    char host[HOST_MAX];
-    struct http_config cfg = {.host = host,
+    struct http_config cfg = {.host = o->host,
                               .token = s->http.token,
                               .info = &o->info,
                               .metrics = o->metrics,
                               .journal = o->journal,
                               .requests = o->requests};
-    if (settings_listen(s, host, sizeof host, &cfg.port) != 0)
+    if (settings_listen(s, o->host, sizeof o->host, &cfg.port) != 0)
         return error_set(e, ERR_USAGE, "http.listen: %s is too long", s->http.listen);
     o->server = http_server_start(&cfg, e);
     if (!o->server)
         return -1;
-    log_info("http_listening", "http://%s:%u: the page; /metrics; Flink's REST", host,
+    log_info("http_listening", "http://%s:%u: the page; /metrics; Flink's REST", o->host,
              http_server_port(o->server));
     return 0;
 }

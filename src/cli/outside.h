@@ -7,6 +7,7 @@
 
 struct outside {
     struct job_info info;
+    char host[256]; /* http.listen's; the server asks whether it is meant */
     struct metrics *metrics;
     struct journal *journal;
     struct requests *requests;

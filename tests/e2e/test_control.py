@@ -103,6 +103,19 @@ def test_the_settings_hide_secrets(kafka, tidemark, tmp_path):
     assert process.stop() == 143
 
 
+def test_the_name_it_listens_at_may_be_asked_for(tidemark, tmp_path):
+    listen = f"127.1:{free_port()}"  # 127.0.0.1, by a name that only this setting makes its own
+    settings = {
+        "http.listen": listen,
+        "kafka.bootstrap_servers": f"127.0.0.1:{free_port()}",
+        "output.path": str(tmp_path / "out"),
+    }
+    process = tidemark.start(["run"], settings)
+    process.wait_for_http("/healthz")
+    assert process.http("GET", "/tidemark/status", headers={"Host": listen})[0] == 200
+    assert process.http("GET", "/tidemark/status", headers={"Host": "127.2"})[0] == 403
+
+
 @pytest.mark.parametrize("token", [False, True], ids=["no-token", "token"])
 def test_who_may_change_the_job_from_other_machines(kafka, make_job, directory_store, token):
     topic = kafka.create_topic()
