@@ -22,8 +22,10 @@ static bool is_output(const char *key) {
 }
 
 static void check_present(struct verify *v, struct known_file *f, const struct store_op *listing) {
-    const struct store_entry *o = bsearch(f->entry.key, listing->entries, listing->n_entries,
-                                          sizeof *listing->entries, by_key);
+    const struct store_entry *o = NULL;
+    if (listing->n_entries) /* else there is no array either */
+        o = bsearch(f->entry.key, listing->entries, listing->n_entries, sizeof *listing->entries,
+                    by_key);
     const char *path = v->cfg->output->path;
     if (o && o->size == f->entry.bytes) {
         f->present = true;
