@@ -200,17 +200,22 @@ static int appear(struct directory *d, const char *from_path, bool own, const st
     return own ? complete_own(d, op, e) : complete_inherited(d, from_path, op, e);
 }
 
+/* Who copies or restores an output may have left hidden directories out. */
+static bool has_uploads(struct directory *d) {
+    struct stat st;
+    char *path = directory_path(d, DIRECTORY_UPLOADS);
+    bool absent = d->io->stat(d->io, path, &st) != 0 && errno == ENOENT;
+    free(path);
+    return !absent;
+}
+
 /* The upload is gone before Complete succeeds, also after a power cut: a consumer may take the object
  * away as soon as a manifest lists it, and an upload that came back would be published again. */
 static int retire_upload(struct directory *d, const char *name, const char *path, struct error *e) {
-    if (d->io->unlink(d->io, path) && errno != ENOENT)
+    bool gone = d->io->unlink(d->io, path) != 0;
+    if (gone && errno != ENOENT)
         return directory_error(e, errno, "remove", path);
-    if (directory_sync_parent(d, name, e) == 0)
-        return 0;
-    if (e->code != ERR_NOT_FOUND)
-        return -1;
-    error_clear(e); /* no directory of uploads */
-    return 0;
+    return directory_sync_parent(d, gone && !has_uploads(d) ? DIRECTORY_UPLOADS_NAME : name, e);
 }
 
 /* An id comes from a checkpoint and becomes part of a path. */

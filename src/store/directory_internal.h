@@ -10,7 +10,8 @@
 enum { DIRECTORY_ID_BYTES = 8, DIRECTORY_ID_LEN = 2 * DIRECTORY_ID_BYTES };
 enum { DURABLE_MAX = 64 };
 
-#define DIRECTORY_UPLOADS ".uploads/"
+#define DIRECTORY_UPLOADS_NAME ".uploads"
+#define DIRECTORY_UPLOADS DIRECTORY_UPLOADS_NAME "/"
 #define DIRECTORY_TEMP ".tmp-"
 
 /* An upload that this process created. */

@@ -440,8 +440,9 @@ MUTATIONS = [
         "upload-comes-back",
         11,
         COMPLETE,
-        "    if (directory_sync_parent(d, name, e) == 0)\n        return 0;",
-        "    if (1)\n        return 0;",
+        "    return directory_sync_parent(d, gone && !has_uploads(d) ? "
+        "DIRECTORY_UPLOADS_NAME : name, e);",
+        "    (void)has_uploads;\n    return 0;",
     ),
     (
         "trusted-after-failed-sync",

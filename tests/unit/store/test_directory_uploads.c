@@ -226,6 +226,46 @@ static void test_a_file_whose_sync_fails_when_it_is_closed_is_not_trusted(void *
     assert_int_equal(try_get(f.store, KEY, out, sizeof out), ERR_NOT_FOUND);
 }
 
+static void part_of_other_size(uint64_t bytes) {
+    struct budget budget;
+    budget_init(&budget, SIZE_MAX);
+    struct chunk *c = chunk_new(&budget, 5);
+    memcpy(c->data, "hello", 5);
+    c->len = 5;
+    struct store_op op = {.kind = STORE_UPLOAD_PART,
+                          .key = KEY,
+                          .upload = u.id,
+                          .part = 1,
+                          .chunks = c,
+                          .bytes = bytes};
+    assert_int_equal(store_call(f.store, &op), -1);
+    assert_int_equal(op.error.code, ERR_INTERNAL);
+    store_op_clear(&op);
+    chunk_free(c);
+}
+
+static void test_a_part_whose_chunks_do_not_add_up(void **state) {
+    (void)state;
+    assert_int_equal(try_create(f.store, &u, KEY), ERR_NONE);
+    part_of_other_size(4);
+    part_of_other_size(6);
+}
+
+/* As after a copy or a restore that left hidden directories out, though a checkpoint still lists the
+ * file as to be published. */
+static void test_a_repeat_without_a_directory_of_uploads(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    assert_int_equal(try_complete(f.store, &u, false), ERR_NONE);
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/.uploads", f.root);
+    assert_int_equal(rmdir(path), 0);
+    struct store *heir = directory_fixture_other(&f);
+    assert_int_equal(try_complete(heir, &u, true), ERR_NONE);
+    check_object("hello world\n");
+    store_free(heir);
+}
+
 /* A consumer took the object away between the link that failed and the look at it. */
 static void test_a_key_that_appears_and_vanishes(void **state) {
     (void)state;
@@ -437,6 +477,8 @@ int main(void) {
         upload_test(test_a_closed_file_is_opened_again),
         upload_test(test_a_closed_file_that_is_gone_or_another),
         upload_test(test_a_file_whose_sync_fails_when_it_is_closed_is_not_trusted),
+        upload_test(test_a_part_whose_chunks_do_not_add_up),
+        upload_test(test_a_repeat_without_a_directory_of_uploads),
         upload_test(test_a_key_that_appears_and_vanishes),
         upload_test(test_an_inherited_upload_is_completed_by_copy),
         upload_test(test_only_the_listed_bytes_are_inherited),
