@@ -110,7 +110,7 @@ list-tests:
 print-compile:
 	@printf '%s\n' "$(subst ",\",$(CC) $(ALL_CFLAGS))"
 print-link:
-	@printf '%s\n' "$(LINK) MUTANT $(TESTLIB) $(LIB) $(LIBS) -lcmocka"
+	@printf '%s\n' "$(LINK) MUTANT $(TESTLIB) $(LIB) $(LIBS) -lcmocka -lssl"
 
 $(BIN): $(OUT)/src/main.o $(LIB) $(SHIM)
 	$(call say,LINK,$@)
@@ -127,7 +127,7 @@ $(TESTLIB): $(TEST_SUPPORT:%.c=$(OUT)/%.o)
 
 $(TESTS): %: %.o $(TESTLIB) $(LIB) $(SHIM)
 	$(call say,LINK,$@)
-	$(Q)$(LINK) -o $@ $< $(SHIM) $(TESTLIB) $(LIB) $(LIBS) -lcmocka
+	$(Q)$(LINK) -o $@ $< $(SHIM) $(TESTLIB) $(LIB) $(LIBS) -lcmocka -lssl
 
 # Everything depends on this file: other flags give other objects.
 $(OUT)/%.o: %.c Makefile VERSION

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/checksum.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "checkpoint/chain.h"
 #include "checkpoint/checkpoint_samples.h"
 #include "checkpoint/codec.h"
@@ -234,6 +236,26 @@ static void test_rule_1_unreadable_number_is_read_again(void **state) {
     expect(&f.a, 2, 0, 0);
 }
 
+/* For as long as it takes: giving up is the restart strategy's. */
+static void test_rule_1_it_goes_on_until_the_store_answers(void **state) {
+    (void)state;
+    claim(&f.a);
+    memory_store_fail_all(f.a.store, ERR_UNAVAILABLE);
+    put(&f.a, 200);
+    assert_true(chain_busy(f.a.chain));
+    run(&f.a);
+    assert_true(chain_pending_ms(f.a.chain, f.clock.monotonic) > 90000);
+    memory_store_fail_all(f.a.store, ERR_NONE);
+    /* Every five seconds it asks at the latest; then it puts, likewise. */
+    for (int i = 0; i < 12; i++) {
+        fake_clock_advance(&f.clock, 1000);
+        chain_tick(f.a.chain, f.clock.monotonic);
+        (void)memory_store_drain(f.a.store);
+    }
+    expect(&f.a, 2, 0, 0);
+    assert_true(exists(2));
+}
+
 static void test_rule_1_denied_reading_back_fails(void **state) {
     (void)state;
     claim(&f.a);
@@ -342,6 +364,27 @@ static void test_rule_2_unreadable_newest_is_never_skipped(void **state) {
     claim(&f.b);
     expect(&f.b, 0, 0, 1);
     assert_int_equal(f.b.error.code, ERR_CORRUPT);
+    assert_false(exists(3));
+}
+
+/* An older program meets what a newer one has written: it is not called corrupt, nor is it skipped. */
+static void test_rule_2_newest_of_a_newer_format_fails(void **state) {
+    (void)state;
+    claim(&f.a);
+    size_t len, crc_len = strlen(",\"crc32c\":\"00000000\"}");
+    char *bytes = xstrdup(memory_world_object(f.world, key(1), &len));
+    char *v = strstr(bytes, "\"v\":1");
+    assert_non_null(v);
+    v[4] = '2';
+    len -= crc_len;
+    (void)snprintf(bytes + len, crc_len + 1, ",\"crc32c\":\"%08x\"}", crc32c(0, bytes, len));
+    memory_world_plant(f.world, key(2), bytes, len + crc_len);
+    free(bytes);
+    claim(&f.b);
+    expect(&f.b, 0, 0, 1);
+    assert_int_equal(f.b.error.code, ERR_UNSUPPORTED);
+    assert_non_null(strstr(f.b.error.text, "cannot be used"));
+    assert_non_null(strstr(f.b.error.text, key(2)));
     assert_false(exists(3));
 }
 
@@ -626,6 +669,7 @@ int main(void) {
         CASE(test_rule_1_412_with_own_bytes_is_success),
         CASE(test_rule_1_the_same_bytes_are_put_again),
         CASE(test_rule_1_unreadable_number_is_read_again),
+        CASE(test_rule_1_it_goes_on_until_the_store_answers),
         CASE(test_rule_1_denied_reading_back_fails),
         CASE(test_rule_1_anothers_bytes_are_lost),
         CASE(test_rule_1_denied_put_fails),
@@ -636,6 +680,7 @@ int main(void) {
         CASE(test_rule_2_a_higher_number_voids_the_claim),
         CASE(test_rule_2_lost_answer_to_a_claim_is_resolved),
         CASE(test_rule_2_unreadable_newest_is_never_skipped),
+        CASE(test_rule_2_newest_of_a_newer_format_fails),
         CASE(test_rule_2_denied_newest_fails),
         CASE(test_rule_2_newest_that_vanishes_between_is_looked_for_again),
         CASE(test_rule_2_newest_that_is_never_there_fails),

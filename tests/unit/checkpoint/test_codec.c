@@ -198,6 +198,11 @@ static void test_manifest_lists_commits_without_upload_and_parts(void **state) {
     assert_int_equal(manifest_decode("{\"v\":1}", 7, &m, &f.error), -1);
     assert_int_equal(manifest_decode("[]", 2, &m, &f.error), -1);
     assert_int_equal(f.error.code, ERR_CORRUPT);
+    char *v = strstr(f.again.data, "\"v\":1");
+    assert_non_null(v);
+    v[4] = '2';
+    assert_int_equal(manifest_decode(f.again.data, f.again.len, &m, &f.error), -1);
+    assert_int_equal(f.error.code, ERR_UNSUPPORTED);
 }
 
 static void test_manifest_is_a_function_of_the_checkpoint_alone(void **state) {

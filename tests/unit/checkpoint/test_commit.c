@@ -471,6 +471,40 @@ static void test_rule_9_gone_but_in_a_manifest_is_done(void **state) {
     expect(1, 0, 0);
 }
 
+/* Not even one that is corrupt: it says nothing about the file. */
+static void test_rule_9_older_manifests_are_not_searched_for_ever(void **state) {
+    (void)state;
+    f.number = 100;
+    restore(1, 1, keys); /* by claim 101 */
+    memory_world_plant(f.world, MANIFESTS "chk-00000000000000000099.json", "x", 1);
+    drop(1);
+    pass(1000);
+    expect(0, 0, 0);
+    assert_int_equal(memory_world_requests(f.world, STORE_GET), 64);
+    pass(90000);
+    expect(0, 0, 1);
+    assert_int_equal(memory_world_requests(f.world, STORE_GET),
+                     128); /* once more before it stops */
+}
+
+static void count_files(void *ctx, const struct file_entry *file) {
+    assert_non_null(file->key);
+    ++*(int *)ctx;
+}
+
+static void test_each_is_seen_until_its_manifest(void **state) {
+    (void)state;
+    int n = 0;
+    add("a");
+    add("b");
+    commits_each(f.commits, count_files, &n);
+    assert_int_equal(n, 2);
+    checkpoint();
+    run();
+    commits_each(f.commits, count_files, &n);
+    assert_int_equal(n, 2);
+}
+
 static void test_rule_9_gone_object_that_appears_within_the_minute_is_success(void **state) {
     (void)state;
     restore(1, 1, keys);
@@ -574,6 +608,8 @@ int main(void) {
         CASE(test_rule_9_inherited_and_gone_for_a_minute_stops_and_names_it),
         CASE(test_rule_9_inherited_and_without_its_parts_is_lost),
         CASE(test_rule_9_gone_but_in_a_manifest_is_done),
+        CASE(test_rule_9_older_manifests_are_not_searched_for_ever),
+        CASE(test_each_is_seen_until_its_manifest),
         CASE(test_rule_9_gone_object_that_appears_within_the_minute_is_success),
         CASE(test_rule_9_operator_says_rebuild),
         CASE(test_rule_9_operator_says_removed),

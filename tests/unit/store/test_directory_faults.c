@@ -322,6 +322,36 @@ static void test_a_failed_file_sync_leaves_no_name(void **state) {
     assert_int_equal(try_put(f.store, "k", "x"), ERR_NONE);
 }
 
+/* What to do about it, for each reason that somebody can do something about. */
+static void test_advice(void **state) {
+    (void)state;
+    static const struct {
+        int call, errnum;
+        const char *advice;
+    } cases[] = {
+        {CALL_PWRITE, ENOSPC, "free space (or inodes)"},
+        {CALL_PWRITE, EDQUOT, "raise the quota"},
+        {CALL_PWRITE, EIO, "kernel's log"},
+        {CALL_OPEN, EROFS, "remount"},
+        {CALL_OPEN, EACCES, "the right to read and write"},
+        {CALL_OPEN, EPERM, "the right to read and write"},
+        {CALL_OPEN, EISDIR, "a directory stands where a file is needed"},
+        {CALL_OPEN, EMFILE, "limit of open files"},
+        {CALL_OPEN, ENFILE, "limit of open files"},
+        {CALL_LINK, EXDEV, "one local file system"},
+        {CALL_LINK, EMLINK, "one local file system"},
+        {CALL_OPEN, ENXIO, "/tmp/"}, /* none */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        faulty_io_set(&f.io, cases[i].call, 1, cases[i].errnum);
+        assert_int_not_equal(try_put(f.store, "k", "x"), ERR_NONE);
+        assert_non_null(strstr(said, strerror(cases[i].errnum)));
+        assert_non_null(strstr(said, cases[i].advice));
+        assert_int_equal(try_get(f.store, "k", out, sizeof out), ERR_NOT_FOUND);
+    }
+    assert_int_equal(try_put(f.store, "k", "x"), ERR_NONE);
+}
+
 static void test_a_leftover_is_found_by_gc(void **state) {
     (void)state;
     faulty_io_set(&f.io, CALL_UNLINK, 1, EIO);
@@ -387,6 +417,7 @@ int main(void) {
         after_test(test_a_full_disk_may_be_cleared),
         after_test(test_after_a_failed_directory_sync_nothing_is_written),
         after_test(test_a_failed_file_sync_leaves_no_name),
+        after_test(test_advice),
         after_test(test_a_leftover_is_found_by_gc),
         after_test(test_signals_and_short_writes),
         after_test(test_what_a_put_syncs),

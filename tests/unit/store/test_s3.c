@@ -12,6 +12,7 @@
 #include "store/open.h"
 #include "store/s3.h"
 #include "support/fake_http.h"
+#include "support/fake_tls.h"
 
 static struct fake_http *server;
 static struct store *store;
@@ -347,6 +348,50 @@ static void test_a_list_that_never_ends_is_noticed(void **state) {
     assert_int_equal(fake_http_count(server), 2);
 }
 
+static void must_be_corrupt_uploads(const char *extra) {
+    struct store_op op = {.kind = STORE_LIST_UPLOADS, .key = ""};
+    char body[512];
+    (void)snprintf(body, sizeof body,
+                   "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>%s"
+                   "</ListMultipartUploadsResult>",
+                   extra);
+    fake_http_answer(server, 200, "", body);
+    fake_http_answer(server, 200, "", body);
+    must_fail(&op, ERR_CORRUPT);
+}
+
+static void test_uploads_that_never_end_are_noticed(void **state) {
+    (void)state;
+    must_be_corrupt_uploads("<NextKeyMarker>k</NextKeyMarker>");
+    assert_int_equal(fake_http_count(server), 2);
+    must_be_corrupt_uploads("<NextKeyMarker>k</NextKeyMarker>"
+                            "<NextUploadIdMarker>u</NextUploadIdMarker>");
+    assert_int_equal(fake_http_count(server), 4);
+    must_be_corrupt_uploads("");
+    assert_int_equal(fake_http_count(server), 5); /* its second answer is for the next one */
+}
+
+static void test_answers_that_lack_a_header(void **state) {
+    (void)state;
+    struct store_op head = {.kind = STORE_HEAD, .key = "k"};
+    fake_http_reply(server, THEN_CLOSE, "HTTP/1.1 200 OK\r\n\r\n");
+    must_fail(&head, ERR_CORRUPT);
+    struct store_op list = {.kind = STORE_LIST, .key = ""};
+    fake_http_reply(server, THEN_CLOSE,
+                    "HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n<ListBucketResult/>");
+    must_fail(&list, ERR_CORRUPT); /* uploads' ages are told by it */
+}
+
+/* S3 takes 1,024 bytes. */
+static void test_a_key_of_many_kilobytes_is_not_sent(void **state) {
+    (void)state;
+    char *key = xasprintf("%030000d", 7);
+    struct store_op op = {.kind = STORE_PUT_IF_ABSENT, .key = key, .body = "x", .body_len = 1};
+    must_fail(&op, ERR_DENIED);
+    assert_int_equal(fake_http_count(server), 0);
+    free(key);
+}
+
 static void test_the_roots_own_marker_is_no_key(void **state) {
     (void)state;
     struct store_op op = {.kind = STORE_LIST, .key = ""};
@@ -414,6 +459,32 @@ static void test_unknown_host(void **state) {
     store_free(store);
     open_store("http://tidemark.invalid", clock_system()); /* RFC 6761: never resolves */
     must_fail(&op, ERR_UNAVAILABLE);
+}
+
+/* Trying again ends the same way, so it is told at once. */
+static void test_a_certificate_that_nobody_has_signed(void **state) {
+    (void)state;
+    struct fake_tls *tls = fake_tls_start();
+    struct store_op op = put();
+    store_free(store);
+    open_store(fake_tls_endpoint(tls), clock_system());
+    assert_int_equal(store_call(store, &op), -1);
+    assert_int_equal(op.error.code, ERR_DENIED);
+    assert_false(op.error.retriable);
+    assert_non_null(strstr(op.error.text, "check the certificate"));
+    store_op_clear(&op);
+    fake_tls_stop(tls);
+}
+
+static void test_a_server_that_speaks_no_tls(void **state) {
+    (void)state;
+    char endpoint[64];
+    struct store_op op = put();
+    store_free(store);
+    (void)snprintf(endpoint, sizeof endpoint, "https%s", fake_http_endpoint(server) + 4);
+    open_store(endpoint, clock_system());
+    must_fail(&op, ERR_UNAVAILABLE); /* nothing was sent of the request */
+    assert_int_equal(fake_http_count(server), 0);
 }
 
 static void test_answers_that_do_not_come_whole(void **state) {
@@ -727,11 +798,16 @@ int main(void) {
         s3_test(test_a_list_begins_behind_a_key),
         s3_test(test_lists_that_cannot_be),
         s3_test(test_a_list_that_never_ends_is_noticed),
+        s3_test(test_uploads_that_never_end_are_noticed),
+        s3_test(test_answers_that_lack_a_header),
+        s3_test(test_a_key_of_many_kilobytes_is_not_sent),
         s3_test(test_the_roots_own_marker_is_no_key),
         s3_test(test_list_of_uploads),
         s3_test(test_minio_lists_uploads_without_a_prefix),
         s3_test(test_connection_refused),
         s3_test(test_unknown_host),
+        s3_test(test_a_certificate_that_nobody_has_signed),
+        s3_test(test_a_server_that_speaks_no_tls),
         s3_test(test_answers_that_do_not_come_whole),
         s3_test(test_statuses),
         s3_test(test_complete_fails_in_a_200),

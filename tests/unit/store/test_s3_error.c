@@ -97,6 +97,10 @@ static void test_statuses_without_a_code(void **state) {
     must_be(502, "", ERR_UNKNOWN, true);
     must_be(503, "", ERR_UNAVAILABLE, true);
     must_be(504, "", ERR_UNKNOWN, true);
+    must_be(308, "", ERR_USAGE, false);
+    must_be(416, "", ERR_UNSUPPORTED, false);
+    must_be(501, "", ERR_UNSUPPORTED, false);
+    must_be(507, "", ERR_NO_SPACE, false);
 }
 
 static void test_a_404_counts_only_from_s3(void **state) {
@@ -165,6 +169,30 @@ static void test_texts(void **state) {
     assert_non_null(strstr(e.text, "the bucket is in region ap-south-1: set s3.region"));
 }
 
+static void test_the_permission_that_is_missing(void **state) {
+    (void)state;
+    static const struct {
+        enum store_kind kind;
+        const char *permission;
+    } of_kind[] = {
+        {STORE_GET, "need s3:GetObject here"},
+        {STORE_HEAD, "need s3:GetObject and s3:ListBucket here"},
+        {STORE_PUT_IF_ABSENT, "need s3:PutObject here"},
+        {STORE_DELETE, "need s3:DeleteObject here"},
+        {STORE_LIST, "need s3:ListBucket here"},
+        {STORE_UPLOAD_CREATE, "need s3:PutObject here"},
+        {STORE_UPLOAD_PART, "need s3:PutObject here"},
+        {STORE_UPLOAD_COMPLETE, "need s3:PutObject here"},
+        {STORE_LIST_UPLOADS, "need s3:ListBucketMultipartUploads here"},
+        {STORE_UPLOAD_ABORT, "need s3:AbortMultipartUpload here"},
+    };
+    for (size_t i = 0; i < sizeof of_kind / sizeof *of_kind; i++) {
+        struct error e = of(of_kind[i].kind, 403, "");
+        assert_int_equal(e.code, ERR_DENIED);
+        assert_non_null(strstr(e.text, of_kind[i].permission));
+    }
+}
+
 static void test_unsigned_requests_ask_for_keys(void **state) {
     (void)state;
     char *key = target.access_key;
@@ -182,6 +210,7 @@ int main(void) {
         cmocka_unit_test(test_a_404_counts_only_from_s3),
         cmocka_unit_test(test_what_never_came),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_the_permission_that_is_missing),
         cmocka_unit_test(test_unsigned_requests_ask_for_keys),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

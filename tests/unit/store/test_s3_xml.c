@@ -173,6 +173,26 @@ static void test_times(void **state) {
     assert_false(s3_xml_time("2024-10-22T21:00:00", &t));
     assert_false(s3_xml_time("2024-10-22 21:00:00Z", &t));
     assert_false(s3_xml_time("2024-10-22T21:00:00+01:00", &t));
+    assert_true(s3_xml_time("0000-01-01T00:00:00Z", &t) && t == -62167219200000);
+    /* A digit or a sign less, at each place. */
+    static const char whole[] = "2024-10-22T21:00:00Z";
+    for (size_t i = 0; i < sizeof whole - 1; i++) {
+        char broken[sizeof whole];
+        memcpy(broken, whole, sizeof whole);
+        broken[i] = 'x';
+        assert_false(s3_xml_time(broken, &t));
+        broken[i] = '\0';
+        assert_false(s3_xml_time(broken, &t));
+        broken[i] = '/';
+        assert_false(s3_xml_time(broken, &t));
+    }
+    assert_false(s3_xml_time("2024-00-22T21:00:00Z", &t));
+    assert_false(s3_xml_time("2024-10-00T21:00:00Z", &t));
+    assert_false(s3_xml_time("2024-10-32T21:00:00Z", &t));
+    assert_false(s3_xml_time("2024-10-22T24:00:00Z", &t));
+    assert_false(s3_xml_time("2024-10-22T21:60:00Z", &t));
+    assert_false(s3_xml_time("2024-10-22T21:00:61Z", &t));
+    assert_false(s3_xml_time("2024-10-22T21:00:00.x", &t));
 }
 
 static void test_etags(void **state) {
