@@ -12,6 +12,7 @@ enum {
     START_PATIENCE_MS = MINUTE,       /* until partitions are assigned and claimed */
     LAG_PATIENCE_MS = 5 * MINUTE,     /* behind Kafka by its own timestamps */
     GROWTH_PATIENCE_MS = 30 * SECOND, /* the same, while the lag grows */
+    A_MOMENT_S = 10,                  /* a backlog that is read so soon is none */
     IDLE_PATIENCE_MS = 10 * MINUTE,   /* a partition without records while others have some */
     AHEAD_PATIENCE_MS = 10 * MINUTE,  /* a watermark before the newest record's timestamp */
     RECENT_ENOUGH_MS = 10 * SECOND,   /* below this, `recent` says little */
@@ -194,6 +195,9 @@ static void judge_assignment(const struct health_facts *f, struct health *h) {
 /* By Kafka's timestamps; negative where there is no lag or it is not known. */
 static int64_t behind_ms(const struct health_facts *f, const struct partition_metrics *p) {
     if (p->end < 0 || p->position < 0 || p->position >= p->end || p->record_ts == TS_NONE)
+        return -1;
+    /* Records may carry old timestamps; what is read in a moment is no lag, however old it is. */
+    if ((double)(p->end - p->position) <= f->metrics->records_rate * A_MOMENT_S)
         return -1;
     return f->now_ms - p->record_ts;
 }

@@ -242,6 +242,20 @@ static void test_growing_lag_and_where_it_comes_from(void **state) {
     well(f);
 }
 
+/* An archive's records are old, whoever reads them when: 500 of them take ten seconds here. */
+static void test_lag_that_is_read_in_a_moment(void **state) {
+    struct facts *f = *state;
+    lag(f, 0, 60 * MINUTE);
+    f->partitions[0].watermark = NOW - 70 * MINUTE;
+    f->partitions[0].end = f->partitions[0].position + 500;
+    well(f);
+    f->partitions[0].end++;
+    finds(f, HEALTH_WARN, AT_KAFKA, "lag_large", "501 records to read");
+    f->partitions[0].end = f->partitions[0].position + 1;
+    f->metrics.records_rate = 0; /* and that one is not read */
+    finds(f, HEALTH_WARN, AT_KAFKA, "lag_large", "60 min behind");
+}
+
 static void test_lag_that_is_not_known(void **state) {
     struct facts *f = *state;
     lag(f, 0, 6 * MINUTE);
@@ -387,6 +401,7 @@ int main(void) {
         health_test(test_assignment),
         health_test(test_lag),
         health_test(test_growing_lag_and_where_it_comes_from),
+        health_test(test_lag_that_is_read_in_a_moment),
         health_test(test_lag_that_is_not_known),
         health_test(test_pressure),
         health_test(test_store_errors),
