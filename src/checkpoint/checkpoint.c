@@ -92,3 +92,18 @@ void checkpoint_copy(struct checkpoint *dst, const struct checkpoint *src) {
 bool checkpoint_is_clean(const struct checkpoint *c) {
     return c->n_gaps == 0 && c->n_files == 0 && c->n_commits == 0;
 }
+
+static bool all_behind(const struct file_entry *list, size_t n, int64_t end) {
+    for (size_t i = 0; i < n; i++)
+        if (list[i].first < end)
+            return false;
+    return true;
+}
+
+bool checkpoint_has_published(const struct checkpoint *c, int64_t end) {
+    for (size_t i = 0; i < c->n_gaps; i++)
+        if (c->gaps[i].from < end)
+            return false;
+    return c->next >= end && all_behind(c->files, c->n_files, end) &&
+           all_behind(c->commits, c->n_commits, end);
+}

@@ -101,6 +101,9 @@ void checkpoint_clear(struct checkpoint *c);
 void checkpoint_copy(struct checkpoint *dst, const struct checkpoint *src);
 /* True where it has no gaps, files or commits: changed settings may be accepted there (rule 2). */
 bool checkpoint_is_clean(const struct checkpoint *c);
+/* True where all records below `end` are read, and what is open or under way lies behind them: their
+ * events are visible, and stay so. */
+bool checkpoint_has_published(const struct checkpoint *c, int64_t end);
 
 void file_entry_clear(struct file_entry *f);
 void file_entry_copy(struct file_entry *dst, const struct file_entry *src);

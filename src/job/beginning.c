@@ -89,6 +89,8 @@ int worker_find_bounds(struct worker *w, struct error *e) {
     if (w->source->ops->partition_count(w->source, PATIENCE_MS, &n, e) != 0)
         return -1;
     b->end = xrealloc(b->end, (size_t)n * sizeof *b->end);
+    free(b->done);
+    b->done = xcalloc((size_t)n, sizeof *b->done);
     b->n = n;
     for (int32_t i = 0; i < n; i++) {
         int64_t low;
@@ -109,49 +111,72 @@ int64_t worker_start_offset(const struct worker *w, int32_t partition, struct er
     return low;
 }
 
-static int recreated(const struct worker *w, const struct task *t, struct error *e,
+/* How far a checkpoint has read. */
+struct reading {
+    int32_t partition;
+    int64_t next;
+    bool has_last;
+    int64_t last_offset;
+    uint32_t last_crc32c;
+};
+
+static int recreated(const struct worker *w, const struct reading *r, struct error *e,
                      const char *what) {
     return error_set(e, ERR_MISMATCH,
                      "partition %" PRId32 " of topic %s: offset %" PRId64
                      " %s: the topic was recreated or truncated since the checkpoint. Restore it, "
                      "or give the job another name and output.path",
-                     t->id, w->cfg.settings->kafka.topic, t->partition->last_offset, what);
+                     r->partition, w->cfg.settings->kafka.topic, r->last_offset, what);
 }
 
-static int check_last(struct worker *w, struct task *t, int64_t low, struct error *e) {
-    const struct partition *p = t->partition;
-    if (!p->has_last || p->last_offset < low)
+static int check_last(struct worker *w, const struct reading *r, int64_t low, struct error *e) {
+    if (!r->has_last || r->last_offset < low)
         return 0;
     enum source_peek what;
     int64_t found;
     uint32_t crc;
-    if (w->source->ops->peek(w->source, t->id, p->last_offset, PATIENCE_MS, &what, &found, &crc,
-                             e) != 0)
+    if (w->source->ops->peek(w->source, r->partition, r->last_offset, PATIENCE_MS, &what, &found,
+                             &crc, e) != 0)
         return -1;
     if (what == SOURCE_PEEK_PAST_END)
-        return recreated(w, t, e, "lies behind the log's end");
-    if (what == SOURCE_PEEK_EOF || found != p->last_offset)
-        return recreated(w, t, e, "holds no record any more");
-    if (crc != p->last_crc32c)
-        return recreated(w, t, e, "holds another record than the one that was read");
+        return recreated(w, r, e, "lies behind the log's end");
+    if (what == SOURCE_PEEK_EOF || found != r->last_offset)
+        return recreated(w, r, e, "holds no record any more");
+    if (crc != r->last_crc32c)
+        return recreated(w, r, e, "holds another record than the one that was read");
     return 0;
 }
 
+static int check_reading(struct worker *w, const struct reading *r, int64_t *low, int64_t *end,
+                         struct error *e) {
+    if (w->source->ops->bounds(w->source, r->partition, PATIENCE_MS, low, end, e) != 0 ||
+        check_last(w, r, *low, e) != 0)
+        return -1;
+    if (r->next <= *end)
+        return 0;
+    return error_set(e, ERR_MISMATCH,
+                     "partition %" PRId32 " of topic %s ends at offset %" PRId64
+                     ", but the checkpoint has read up to %" PRId64
+                     ": the topic was recreated or truncated. Restore it, or give the job "
+                     "another name and output.path",
+                     r->partition, w->cfg.settings->kafka.topic, *end, r->next);
+}
+
 int worker_check_log(struct worker *w, struct task *t, struct error *e) {
+    const struct partition *p = t->partition;
+    struct reading r = {t->id, p->base_next, p->has_last, p->last_offset, p->last_crc32c};
     int64_t low, end;
-    if (w->source->ops->bounds(w->source, t->id, PATIENCE_MS, &low, &end, e) != 0)
+    if (check_reading(w, &r, &low, &end, e) != 0)
         return -1;
     t->log_end = end;
-    if (check_last(w, t, low, e) != 0)
-        return -1;
-    if (t->partition->base_next > end)
-        return error_set(e, ERR_MISMATCH,
-                         "partition %" PRId32 " of topic %s ends at offset %" PRId64
-                         ", but the checkpoint has read up to %" PRId64
-                         ": the topic was recreated or truncated. Restore it, or give the job "
-                         "another name and output.path",
-                         t->id, w->cfg.settings->kafka.topic, end, t->partition->base_next);
     if (partition_check_log_start(t->partition, low, e) == 0)
         return 0;
     return error_wrap(e, "topic %s", w->cfg.settings->kafka.topic);
+}
+
+int worker_check_checkpoint(struct worker *w, const struct checkpoint *k, struct error *e) {
+    struct reading r = {k->identity.partition, k->next, k->has_last, k->last_offset,
+                        k->last_crc32c};
+    int64_t low, end;
+    return check_reading(w, &r, &low, &end, e);
 }

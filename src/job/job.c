@@ -175,7 +175,7 @@ enum worker_end job_run(const struct job_config *cfg, struct error *e) {
     }
     if (end == WORKER_FAILED)
         journal_add_error(cfg->journal, -1, "job_failed", e->text);
-    free(past.bounds.end);
+    bounds_free(&past.bounds);
     ledger_free(&past.ledger);
     return end;
 }

@@ -117,6 +117,18 @@ static bool is_beyond_bounds(const struct task *t) {
     return t->worker->cfg.bounded && t->id >= t->worker->cfg.bounds->n;
 }
 
+/* It was published up to its end before it came to us (again). */
+static bool is_done(const struct task *t) {
+    return t->worker->cfg.bounded && t->worker->cfg.bounds->done[t->id] && t->read_on == 0;
+}
+
+static int64_t end_of_reading(const struct task *t) {
+    const struct bounds *b = t->worker->cfg.bounds;
+    if (!t->worker->cfg.bounded)
+        return INT64_MAX;
+    return t->read_on > b->end[t->id] ? t->read_on : b->end[t->id];
+}
+
 static void claim(struct task *t) {
     struct worker *w = t->worker;
     struct error e;
@@ -124,6 +136,10 @@ static void claim(struct task *t) {
         log_info_of(t->id, "partition_left",
                     "partition %" PRId32 " is newer than this bounded run, which leaves it alone",
                     t->id);
+        t->state = TASK_ENDED;
+        return;
+    }
+    if (is_done(t)) {
         t->state = TASK_ENDED;
         return;
     }
@@ -135,12 +151,11 @@ static void claim(struct task *t) {
     t->partition = make_partition(t);
     t->state = TASK_CLAIMING;
     t->committed_number = 0;
-    const struct bounds *b = w->cfg.bounds;
     t->ingest = (struct ingest){.partition = t->partition,
                                 .parser = w->parser,
                                 .line = &w->line,
                                 .topic = w->cfg.settings->kafka.topic,
-                                .end_offset = w->cfg.bounded ? b->end[t->id] : INT64_MAX,
+                                .end_offset = end_of_reading(t),
                                 .record_ts = t->ingest.record_ts,
                                 .count = t->count,
                                 .sampler = {.journal = w->cfg.journal,
@@ -293,6 +308,7 @@ static void follow_partition(struct task *t) {
         break;
     case PARTITION_STOPPED:
         commit_group_offset(t);
+        bounded_task_ended(t);
         task_drop(t);
         t->state = TASK_ENDED;
         break;

@@ -15,6 +15,7 @@ enum {
     IDLE_POLL_MS = 50,       /* longest wait while nothing happens */
     STOP_PATIENCE_MS = 8500, /* an orderly stop takes at most 10 s */
     REVOKE_PATIENCE_MS = 4000,
+    LEAVE_MS = 1000, /* least time between two assignments for the sake of what has ended */
     REJECTED_LINE_MAX = 512 * 1024 * 1024
 };
 
@@ -45,6 +46,7 @@ void worker_free(struct worker *w) {
         task_free(w->tasks[i]);
     for (size_t i = 0; i < w->n_dying; i++)
         partition_free(w->dying[i]);
+    outlook_free(&w->outlook);
     free(w->tasks);
     free(w->dying);
     free(w->metrics.partitions);
@@ -124,9 +126,10 @@ static void on_assigned(void *ctx, const int32_t *partitions, size_t n) {
              w->n_tasks ? "" : ": it stands by while others of its group have them all");
     w->assigned = true;
     w->assignment_due = true;
+    w->outlook.told = false;
 }
 
-static bool all_ended(const struct worker *w) {
+bool worker_all_ended(const struct worker *w) {
     for (size_t i = 0; i < w->n_tasks; i++)
         if (w->tasks[i]->state != TASK_ENDED)
             return false;
@@ -143,7 +146,7 @@ static void end_all(struct worker *w, enum partition_stop how) {
 static void settle(struct worker *w, int64_t patience_ms) {
     int64_t until = clock_monotonic(w->cfg.clock) + patience_ms;
     end_all(w, STOP_KEEP);
-    while (!all_ended(w) && !w->failed && clock_monotonic(w->cfg.clock) < until) {
+    while (!worker_all_ended(w) && !w->failed && clock_monotonic(w->cfg.clock) < until) {
         tick(w);
         end_all(w, STOP_KEEP); /* also those that were lost just now and would claim again */
         if (store_poll(w->cfg.checkpoints, 5) == 0)
@@ -195,11 +198,13 @@ static bool renew_assignment(struct worker *w) {
     size_t n = 0;
     for (size_t i = 0; i < w->n_tasks; i++) {
         struct task *t = w->tasks[i];
-        if (takes_records(t))
+        t->in_source = takes_records(t);
+        if (t->in_source)
             list[n++] = (struct source_position){t->id, partition_position(t->partition)};
     }
     struct error e;
     w->assignment_due = false;
+    w->assigned_ms = w->now_ms;
     if (w->source->ops->assign(w->source, list, n, &e) != 0)
         worker_fail(w, &e);
     free(list);
@@ -211,6 +216,19 @@ static bool renew_assignment(struct worker *w) {
         }
     }
     return n > 0 && !w->failed;
+}
+
+/* What comes behind a bounded run's end must not be fetched, nor wake the loop, while others are still
+ * read. A new assignment throws away what is fetched already, so not too often. */
+static void leave_ended(struct worker *w) {
+    if (!w->cfg.bounded || w->now_ms - w->assigned_ms < LEAVE_MS)
+        return;
+    for (size_t i = 0; i < w->n_tasks; i++) {
+        const struct task *t = w->tasks[i];
+        if (t->in_source && !takes_records(t) &&
+            w->source->ops->end(w->source, t->id) > t->ingest.end_offset)
+            w->assignment_due = true;
+    }
 }
 
 /* ---- Memory: memory.limit covers fetch queues and buffers ---- */
@@ -306,8 +324,7 @@ static bool finished(const struct worker *w) {
                  STOP_PATIENCE_MS / 1000);
         return true;
     }
-    bool ending = w->command != JOB_RUN || (w->cfg.bounded && w->n_tasks > 0);
-    return ending && all_ended(w);
+    return worker_all_ended(w) && (w->command != JOB_RUN || (w->cfg.bounded && bounded_met(w)));
 }
 
 static void fetch_all(struct worker *w) {
@@ -336,12 +353,14 @@ static void loop(struct worker *w, bool *ran) {
         poll_stores(w);
         if (clock_monotonic(w->cfg.clock) - w->ticked_ms >= TICK_MS)
             tick(w);
+        leave_ended(w);
         obey(w);
         worker_savepoints(w);
         if (w->now_ms - w->published_ms >= PUBLISH_MS)
             worker_publish(w);
         if (finished(w))
             break;
+        bounded_look(w);
         if (w->assignment_due && !w->failed)
             begin_reading(w, ran);
         uint64_t before = w->fetched;

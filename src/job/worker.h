@@ -4,6 +4,7 @@
  *
  *   worker.c      the loop: poll, fetch, tick; memory
  *   task.c        one assigned partition from claim to end
+ *   bounded.c     when a bounded run may end: what others of the group have still to do
  *   report.c      what the outside is told, and what it asks
  *   beginning.c   identity, start offsets, bounds of a bounded run (rules 2, 4 and 12)
  */
@@ -51,9 +52,12 @@ struct worker_config {
 /* Ends of a bounded run: the last stable offsets seen at the process's start. */
 struct bounds {
     int64_t *end;
+    bool *done; /* all below the end is published, by whomever; stays so */
     int32_t n;
     bool known;
 };
+
+void bounds_free(struct bounds *b);
 
 enum worker_end { WORKER_DONE, WORKER_STOPPED, WORKER_FAILED };
 

@@ -28,12 +28,31 @@ struct task {
     int32_t losses;            /* in a row (rule 1) */
     uint64_t committed_number; /* of the checkpoint whose next the group knows */
     int64_t log_end;           /* last known, or -1 */
+    int64_t read_on;           /* a bounded run's end of this one, where it is a later one; 0: no */
+    bool in_source;            /* in its assignment: fetched, whether wanted or not */
     bool savepoint_wanted;     /* and not durable yet */
     int64_t unsaved_since_ms;  /* something is in no durable checkpoint; -1: nothing */
     uint64_t seen_checkpoints; /* when that was looked at last */
     struct partition_counters *count; /* the ledger's; the partition object's own come on top */
     char *chain_prefix, *manifest_prefix;
     struct identity identity;
+};
+
+/* The newest checkpoint of a partition that is another's. */
+struct seen_chain {
+    uint64_t number;
+    int64_t since_ms; /* monotonic, when it was seen first */
+    bool drained;     /* it has nothing open */
+};
+
+/* What a bounded run looks for in the store when its own partitions are at their ends. */
+struct outlook {
+    struct store_op op;
+    bool busy, told;
+    char *prefix, *key;      /* of what is under way */
+    int32_t at;              /* the partition that is looked at */
+    int64_t due_ms;          /* of the next round, monotonic */
+    struct seen_chain *seen; /* by partition */
 };
 
 struct worker {
@@ -58,7 +77,8 @@ struct worker {
     struct error error;
     enum job_command command;
     uint64_t fetched; /* events ever taken from the source */
-    int64_t now_ms, ticked_ms, published_ms, stop_since_ms;
+    int64_t now_ms, ticked_ms, published_ms, stop_since_ms, assigned_ms;
+    struct outlook outlook;
     struct job_metrics metrics;
     size_t cap_metrics, cap_files;
     struct rates rates;
@@ -71,6 +91,7 @@ struct worker {
 void worker_fail(struct worker *w, const struct error *e);
 /* Trying again does not help. */
 void worker_fail_for_good(struct worker *w, const struct error *e);
+bool worker_all_ended(const struct worker *w);
 
 /* beginning.c: all return 0, or -1 with *e. */
 int worker_identify(struct worker *w, struct error *e);
@@ -78,7 +99,19 @@ int worker_find_start(struct worker *w, struct error *e);
 int worker_find_bounds(struct worker *w, struct error *e);
 /* Rule 12, before consuming begins: is this still the log that the checkpoint knows? */
 int worker_check_log(struct worker *w, struct task *t, struct error *e);
+/* The same of another's checkpoint that says all is published. */
+int worker_check_checkpoint(struct worker *w, const struct checkpoint *k, struct error *e);
 int64_t worker_start_offset(const struct worker *w, int32_t partition, struct error *e);
+
+/* bounded.c */
+void outlook_free(struct outlook *o);
+/* All that the run is to publish is published, as far as is known. For a worker whose own partitions
+ * have ended. */
+bool bounded_met(const struct worker *w);
+/* Its last checkpoint is durable. */
+void bounded_task_ended(const struct task *t);
+/* Finds out what others have done, where that is all that is missing. */
+void bounded_look(struct worker *w);
 
 /* task.c */
 struct task *task_new(struct worker *w, int32_t id);

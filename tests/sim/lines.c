@@ -263,18 +263,24 @@ int lines_look(struct lines *all, int32_t partitions, const struct memory_world 
                : 0;
 }
 
+int lines_check_below(const struct lines *l, int32_t partition, int64_t end, char *why, size_t n) {
+    struct look v = {.why = why, .n = n};
+    for (int64_t i = 0; i < end; i++)
+        if (l->list[i].seen != (l->list[i].class != CLASS_NULL))
+            return WRONG(&v, "offset %" PRId64 " of partition %" PRId32 " stands %d times", i,
+                         partition, l->list[i].seen);
+    return 0;
+}
+
 int lines_check_end(const struct lines *l, int32_t partition, const struct checkpoint *k, char *why,
                     size_t n) {
     struct look v = {.why = why, .n = n};
     struct totals want[CLASS_COUNT] = {{0}};
-    for (int64_t i = 0; i < l->n; i++) {
-        const struct line *one = &l->list[i];
-        if (one->seen != (one->class != CLASS_NULL))
-            return WRONG(&v, "offset %" PRId64 " of partition %" PRId32 " stands %d times", i,
-                         partition, one->seen);
-        if (!one->unseen)
-            totals_add(&want[one->class], &(struct totals){1, offset_hash(i)});
-    }
+    if (lines_check_below(l, partition, l->n, why, n) != 0)
+        return -1;
+    for (int64_t i = 0; i < l->n; i++)
+        if (!l->list[i].unseen)
+            totals_add(&want[l->list[i].class], &(struct totals){1, offset_hash(i)});
     if (!checkpoint_is_clean(k) || k->next != l->n)
         return WRONG(&v, "partition %" PRId32 " is not at its end", partition);
     for (int c = 0; c < CLASS_COUNT; c++) {

@@ -36,6 +36,8 @@ const struct line *lines_add_event(struct lines *l, struct random *r, int64_t ti
  * with its size and as many lines. -1 with *why where that is not so. */
 int lines_look(struct lines *all, int32_t partitions, const struct memory_world *store, char *why,
                size_t n);
+/* After lines_look(): each record below the offset stands in exactly one line, if it has any. */
+int lines_check_below(const struct lines *l, int32_t partition, int64_t end, char *why, size_t n);
 /* After a bounded run and lines_look(): each record stands in exactly one line or in the count of
  * nulls, and the checkpoint has read and listed exactly these. */
 int lines_check_end(const struct lines *l, int32_t partition, const struct checkpoint *k, char *why,

@@ -21,6 +21,7 @@ UPLOADS = "src/store/directory_uploads.c"
 TASK = "src/job/task.c"
 INGEST = "src/job/ingest.c"
 BEGINNING = "src/job/beginning.c"
+BOUNDED = "src/job/bounded.c"
 WORKER = "src/job/worker.c"
 START = "src/checkpoint/start.c"
 GC = "src/job/gc.c"
@@ -277,6 +278,27 @@ MUTATIONS = [
         "    while (f->parts && f->parts->state >= PART_SENT) {",
     ),
     (
+        "bounded-end-with-its-own",
+        7,
+        BOUNDED,
+        "    if (!in_group(w))\n        return w->n_tasks > 0;",
+        "    if (1)\n        return w->n_tasks > 0;",
+    ),
+    (
+        "bounded-end-with-open-files",
+        7,
+        BOUNDED,
+        "    bool published = checkpoint_has_published(k, b->end[o->at]);",
+        "    bool published = k->next >= b->end[o->at];",
+    ),
+    (
+        "bounded-end-with-unread-partitions",
+        7,
+        BOUNDED,
+        "    else if (start >= b->end[w->outlook.at])",
+        "    else",
+    ),
+    (
         "collected-before-acknowledged",
         8,
         PARTITION,
@@ -490,7 +512,7 @@ MUTATIONS = [
         "recreated-topic-read",
         12,
         BEGINNING,
-        "    if (crc != p->last_crc32c)",
+        "    if (crc != r->last_crc32c)",
         "    if (0)",
     ),
     (
@@ -805,15 +827,15 @@ MUTATIONS = [
         "truncated-log-read",
         12,
         BEGINNING,
-        "    if (check_last(w, t, low, e) != 0)\n        return -1;\n    if (t->partition->base_next > end)",
-        "    if (0 && check_last(w, t, low, e) != 0)\n        return -1;\n    if (0)",
+        "        check_last(w, r, *low, e) != 0)\n        return -1;\n    if (r->next <= *end)",
+        "        (0 && check_last(w, r, *low, e) != 0))\n        return -1;\n    if (1)",
     ),
     (
         "last-compared-below-the-logs-start",
         12,
         BEGINNING,
-        "    if (!p->has_last || p->last_offset < low)",
-        "    if (!p->has_last)",
+        "    if (!r->has_last || r->last_offset < low)",
+        "    if (!r->has_last)",
     ),
     (
         "compacted-topic-read",

@@ -201,6 +201,15 @@ static void must_be_explained(struct game *g, const struct error *e) {
         wrong(g, "it fails: %s", e->text);
 }
 
+/* A bounded run that says that it is done has published all that the topic held at its start, whichever
+ * partitions it had and whoever read the others. */
+static void check_done(struct game *g, const struct bounds *b) {
+    char why[400];
+    for (int32_t i = 0; i < b->n; i++)
+        if (lines_check_below(&g->lines[i], i, b->end[i], why, sizeof why) != 0)
+            wrong(g, "a bounded run is done, but %s", why);
+}
+
 static void run_one(struct game *g, bool last) {
     struct process_options o = g->options;
     o.bounded = last || roll(g, 2);
@@ -221,6 +230,9 @@ static void run_one(struct game *g, bool last) {
     if (last && end != WORKER_DONE)
         wrong(g, "the last process ends with %s", p->error.text);
     look_at_memory(g, p);
+    look(g);
+    if (end == WORKER_DONE)
+        check_done(g, &p->bounds);
     process_free(p);
     g->depth--;
     look(g);

@@ -167,8 +167,9 @@ static void lose_while_asked(void *ctx, int n) {
     struct process *p = ctx;
     struct asker *a = p->test;
     if (n == 100) {
-        process_must_end(p->world, &(struct process_options){.bounded = true, .partitions = 1},
-                         WORKER_DONE);
+        struct process_options o = {
+            .bounded = true, .partitions = 1, .sets = {"kafka.assignment=0"}};
+        process_must_end(p->world, &o, WORKER_DONE);
         ask(p, a);
     } else if (n > 100 && is_done(p, a, n)) {
         p->command = JOB_STOP;

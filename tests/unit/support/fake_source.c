@@ -385,6 +385,13 @@ void fake_source_give(struct fake_source *s, int32_t n) {
     free(all);
 }
 
+bool fake_source_reads(const struct fake_source *s, int32_t partition) {
+    for (size_t i = 0; i < s->n_positions; i++)
+        if (s->positions[i].partition == partition)
+            return true;
+    return false;
+}
+
 void fake_source_take(struct fake_source *s) {
     s->taken = true;
 }

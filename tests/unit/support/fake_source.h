@@ -78,6 +78,8 @@ void fake_source_give(struct fake_source *s, int32_t n);
 void fake_source_give_list(struct fake_source *s, const int32_t *partitions, size_t n);
 /* At the next poll(), before what is given: everything is taken away. */
 void fake_source_take(struct fake_source *s);
+/* Whether the partition is in what the worker has assigned. */
+bool fake_source_reads(const struct fake_source *s, int32_t partition);
 /* The group's offset for lag tools, -1: never committed. It belongs to the topic. */
 int64_t fake_topic_committed(const struct fake_topic *t, int32_t partition);
 

@@ -248,7 +248,7 @@ enum worker_end process_run(struct process *p) {
 
 void process_free(struct process *p) {
     close_try(p);
-    free(p->bounds.end);
+    bounds_free(&p->bounds);
     ledger_free(&p->ledger);
     settings_free(&p->settings);
     free(p);
