@@ -175,6 +175,56 @@ def test_members_of_a_group_come_and_go(kafka, job):
     verify(j)
 
 
+@pytest.mark.parametrize("moment", ["waits to be let in", "reads"])
+def test_a_bounded_run_waits_for_a_dead_members_share(kafka, make_job, directory_store, moment):
+    """A run that is done with its own partition must not say that the topic is done."""
+    topic = kafka.create_topic(partitions=3)
+    j = make_job(directory_store, topic, {**QUICK, "kafka.assignment": "group"})
+    kafka.produce(topic, [(*e, i % 3) for i, e in enumerate(events(3000))])
+    # As long as this member does not answer, the group lets nobody in. It leads the group, so the
+    # others are given their shares though one of them is dead.
+    owner = j.start(kafka__properties__session__timeout__ms=60000)
+    j.wait_for_checkpoints(2, range(3), owner)
+    owner.sigstop()
+    short = {
+        "kafka__properties__session__timeout__ms": 3000,
+        "kafka__properties__heartbeat__interval__ms": 300,
+    }
+    victim, other = (j.start("--bounded", **short) for _ in range(2))
+    group = j.settings["kafka.group_id"]
+    wait_until(lambda: kafka.members(group) == 3, "both to ask for partitions", interval=0.1)
+    if moment == "waits to be let in":
+        victim.kill9()
+    owner.sigcont()
+    if moment == "reads":
+        victim.wait_for_log("partition_claimed")
+        victim.kill9()
+    other.wait_for_log("bounded_waiting")
+    assert owner.stop(10) == 143
+    assert other.wait(60) == 0, other.stderr()[-4000:]
+    j.compare()
+    verify(j)
+
+
+def test_bounded_runs_of_a_group_end_together(kafka, job):
+    """Each reads its share and ends when the other has read its own, on a topic that goes on."""
+    topic = kafka.create_topic(partitions=3)
+    j = job(topic, {**QUICK, "kafka.assignment": "group"})
+    generator = j.start_generator(rate=2000, speed=60, start=START)
+    wait_until(lambda: all(end > 500 for _, end in kafka.bounds(topic).values()), "some records")
+    ends = kafka.bounds(topic)
+    both = [j.start("--bounded") for _ in range(2)]
+    for process in both:
+        assert process.wait(90) == 0, process.stderr()[-4000:]
+    assert generator.stop() == 143
+    for partition, (_, end) in ends.items():
+        newest = j.checkpoint(partition)
+        assert newest["next"] >= end, f"partition {partition} is read up to {newest['next']}"
+        assert [newest["gaps"], newest["files"], newest["commits"]] == [[], [], []]
+    finish(j)
+    verify(j)
+
+
 @pytest.mark.parametrize("server", ["kafka", "minio"])
 def test_servers_are_killed_and_come_back(kafka, minio, make_job, minio_store, server):
     topic = kafka.create_topic(partitions=2)

@@ -198,6 +198,11 @@ class Brokers:
         stable = re.compile(rf"Stabilized group {re.escape(group)} generation ([0-9]+) ")
         return max(map(int, stable.findall(self.log.read_text(errors="replace"))), default=0)
 
+    def members(self, group):
+        """How many members a consumer group has, those that wait to be let in among them."""
+        admin = self._admin()
+        return len(admin.describe_consumer_groups([group])[group].result(30).members)
+
     def topic_config(self, name):
         """{name: value} of the topic's configuration."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
