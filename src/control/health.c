@@ -231,8 +231,7 @@ static void judge_lag(const struct health_facts *f, struct health *h) {
          : shrinks ? ", and getting fewer"
                    : "");
     static const char *const advices[] = {
-        [AT_KAFKA] = "fetching is what is slow: look at the brokers, the network to them, and "
-                     "transactions that a producer has left open",
+        [AT_KAFKA] = "fetching is slow: look at brokers, the network, and transactions left open",
         [AT_WORKER] = "it reads as fast as it can: start more processes, up to one a partition",
         [AT_STORE] = "the store takes less than comes: see its findings"};
     advice(x, "%s", advices[x->stage]);
