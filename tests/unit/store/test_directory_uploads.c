@@ -248,6 +248,7 @@ static void test_a_part_whose_chunks_do_not_add_up(void **state) {
     (void)state;
     assert_int_equal(try_create(f.store, &u, KEY), ERR_NONE);
     part_of_other_size(4);
+    assert_int_equal(f.io.calls[CALL_PWRITE], 0); /* it would have gone into the next part's place */
     part_of_other_size(6);
 }
 

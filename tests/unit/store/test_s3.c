@@ -1,3 +1,6 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -5,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/checksum.h"
@@ -461,6 +466,65 @@ static void test_unknown_host(void **state) {
     must_fail(&op, ERR_UNAVAILABLE);
 }
 
+/* Takes one connection, reads so many bytes from it, and resets it. */
+struct resetting {
+    pthread_t thread;
+    int listener;
+    size_t after;
+    char endpoint[64];
+};
+
+static void *reset_one(void *ctx) {
+    struct resetting *r = ctx;
+    char block[4096];
+    struct linger at_once = {1, 0};
+    int fd = accept(r->listener, NULL, NULL);
+    for (size_t got = 0; got < r->after;) {
+        ssize_t n = recv(fd, block, sizeof block, 0);
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    (void)close(fd);
+    return NULL;
+}
+
+static void reset_after(size_t after, struct store_op *op, enum error_code *code) {
+    struct resetting r = {.after = after, .listener = socket(AF_INET, SOCK_STREAM, 0)};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(r.listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(r.listener, 1), 0);
+    assert_int_equal(getsockname(r.listener, (struct sockaddr *)&address, &len), 0);
+    (void)snprintf(r.endpoint, sizeof r.endpoint, "http://127.0.0.1:%d", ntohs(address.sin_port));
+    store_free(store);
+    open_store(r.endpoint, clock_system());
+    assert_int_equal(pthread_create(&r.thread, NULL, reset_one, &r), 0);
+    assert_int_equal(store_call(store, op), -1);
+    assert_int_equal(pthread_join(r.thread, NULL), 0);
+    (void)close(r.listener);
+    assert_true(op->error.retriable);
+    *code = op->error.code;
+    store_op_clear(op);
+}
+
+/* Before its first byte, in its head, in its body: once something was sent, nobody knows. */
+static void test_resets_while_the_request_is_sent(void **state) {
+    (void)state;
+    enum { MUCH = 16 << 20 };
+    char *bytes = xcalloc(1, MUCH);
+    for (size_t after = 0; after <= MUCH / 2; after = after ? after * 64 : 1) {
+        enum error_code code;
+        struct store_op op = {
+            .kind = STORE_PUT_IF_ABSENT, .key = "k", .body = bytes, .body_len = MUCH};
+        reset_after(after, &op, &code);
+        assert_true(code == ERR_UNKNOWN || (after == 0 && code == ERR_UNAVAILABLE));
+    }
+    free(bytes);
+}
+
 /* Trying again ends the same way, so it is told at once. */
 static void test_a_certificate_that_nobody_has_signed(void **state) {
     (void)state;
@@ -806,6 +870,7 @@ int main(void) {
         s3_test(test_minio_lists_uploads_without_a_prefix),
         s3_test(test_connection_refused),
         s3_test(test_unknown_host),
+        s3_test(test_resets_while_the_request_is_sent),
         s3_test(test_a_certificate_that_nobody_has_signed),
         s3_test(test_a_server_that_speaks_no_tls),
         s3_test(test_answers_that_do_not_come_whole),
