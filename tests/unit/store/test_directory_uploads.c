@@ -248,7 +248,8 @@ static void test_a_part_whose_chunks_do_not_add_up(void **state) {
     (void)state;
     assert_int_equal(try_create(f.store, &u, KEY), ERR_NONE);
     part_of_other_size(4);
-    assert_int_equal(f.io.calls[CALL_PWRITE], 0); /* it would have gone into the next part's place */
+    assert_int_equal(f.io.calls[CALL_PWRITE],
+                     0); /* it would have gone into the next part's place */
     part_of_other_size(6);
 }
 
@@ -418,6 +419,21 @@ static void test_uploads_are_listed_with_their_keys(void **state) {
     free(want);
 }
 
+static void test_what_is_no_upload_is_not_listed(void **state) {
+    (void)state;
+    static const char *const names[] = {".uploads/README", ".uploads/0123456789abcdef_k",
+                                        ".uploads/0123456789abcdeg-k"};
+    upload_hello(f.store);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        append_file(&f, names[i], "x");
+    char only[128];
+    (void)snprintf(only, sizeof only, "%s=%s", KEY, u.id);
+    assert_int_equal(try_list_uploads(f.store, "", out, sizeof out), ERR_NONE);
+    assert_string_equal(out, only);
+    assert_int_equal(try_list_uploads(f.store, "/etc", out, sizeof out), ERR_USAGE);
+    assert_int_equal(try_head(f.store, NULL, &u.bytes), ERR_USAGE);
+}
+
 static void test_an_aborted_upload_is_gone(void **state) {
     (void)state;
     upload_hello(f.store);
@@ -490,6 +506,7 @@ int main(void) {
         upload_test(test_parts_that_do_not_add_up),
         upload_test(test_inheriting_from_oneself),
         upload_test(test_uploads_are_listed_with_their_keys),
+        upload_test(test_what_is_no_upload_is_not_listed),
         upload_test(test_an_aborted_upload_is_gone),
         upload_test(test_leftovers_are_listed_and_aborted),
         upload_test(test_abort_stays_below_the_root),

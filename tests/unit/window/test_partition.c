@@ -205,6 +205,24 @@ static void test_rule_7_directory_ships_tails_with_each_checkpoint(void **state)
     assert_int_equal(visible("dt="), 0);
 }
 
+static int set_up_few_parts(void **state) {
+    (void)state;
+    static const struct memory_traits traits = {.min_part = 24, .max_parts = 3};
+    return begin(&traits);
+}
+
+/* S3 takes 10,000; a part more would be refused, and the file with it. */
+static void test_rule_7_a_file_with_all_its_parts_rolls(void **state) {
+    (void)state;
+    f.sim.reserve = CHUNK_MAX;
+    f.sim.config.part_size = 24;
+    for (int i = 0; i < 12; i++)
+        event(T + i);
+    run();
+    expect_drained();
+    assert_int_equal(visible("dt="), 2);
+}
+
 /* A part of 8 MB would wait for a checkpoint, which then waits for the disk. */
 static void test_rule_7_directory_ships_early(void **state) {
     (void)state;
@@ -396,6 +414,8 @@ int main(void) {
         CASE(test_rule_7_emit_checkpoint_publishes_at_each_interval),
         CASE(test_rule_7_relieve_ships_a_part_or_seals),
         DIRECTORY_CASE(test_rule_7_directory_ships_tails_with_each_checkpoint),
+        cmocka_unit_test_setup_teardown(test_rule_7_a_file_with_all_its_parts_rolls,
+                                        set_up_few_parts, tear_down),
         DIRECTORY_CASE(test_rule_7_directory_ships_early),
         CASE(test_a_part_that_is_refused_ends_the_partition),
         CASE(test_no_space_for_a_part_ends_the_partition),
