@@ -7,11 +7,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/patience.h"
 #include "kafka/rdkafka_internal.h"
 
 enum {
     LOG_WINDOW_MS = 10000,
     LOG_LINES_PER_WINDOW = 10,
+    DESTROY_MS = 5000,       /* usual are some */
     METADATA_SLICE_MS = 500, /* how soon refused credentials end a wait */
     SYSLOG_ERR = 3, /* librdkafka's levels are syslog's, whose names clash with base/log.h */
     SYSLOG_WARNING = 4,
@@ -174,13 +176,24 @@ struct kafka_client *kafka_client_new(const struct kafka_config *cfg, enum kafka
     return c;
 }
 
+/* librdkafka 2.0.2 can lock itself out for good here, after a batch with a bad CRC: a broker's thread
+ * purges a queue that it holds the lock of. */
+static void destroy(void *rk) {
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
 void kafka_client_free(struct kafka_client *c) {
     if (!c)
         return;
     if (c->topic)
         rd_kafka_topic_destroy(c->topic);
-    if (c->rk)
-        rd_kafka_destroy_flags(c->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (c->rk && !call_with_patience(destroy, c->rk, DESTROY_MS)) {
+        log_warn("kafka_close",
+                 "the Kafka client library has not ended within %d s and is left behind; nothing "
+                 "is lost by it",
+                 DESTROY_MS / 1000);
+        return; /* its threads may still call back: c stays */
+    }
     (void)pthread_mutex_destroy(&c->lock);
     free(c);
 }
