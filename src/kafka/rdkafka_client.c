@@ -70,14 +70,18 @@ enum error_code kafka_error_code(rd_kafka_resp_err_t err) {
 /* ---- Callbacks; librdkafka's log comes from any of its threads ---- */
 
 /* "ipv4#127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection refused (after 0ms in
- * state CONNECT)" becomes "Connection refused"; other texts lose their tail only. */
+ * state CONNECT)" becomes "Connection refused"; other texts lose their tail only. A connection that
+ * just ended says least: it takes no other's place ("SSL handshake failed" and "Disconnected" come
+ * in turns). */
 static void remember(struct kafka_client *c, const char *reason) {
     const char *start = strstr(reason, "Connect to ") ? strstr(reason, " failed: ") : NULL;
     start = start ? start + strlen(" failed: ") : reason;
     const char *tail = strstr(start, " (after ");
     size_t n = tail ? (size_t)(tail - start) : strlen(start);
+    bool just_ended = strstr(reason, ": Disconnected (after ") != NULL;
     (void)pthread_mutex_lock(&c->lock);
-    (void)snprintf(c->last_error, sizeof c->last_error, "%.*s", (int)n, start);
+    if (!just_ended || !c->last_error[0])
+        (void)snprintf(c->last_error, sizeof c->last_error, "%.*s", (int)n, start);
     (void)pthread_mutex_unlock(&c->lock);
 }
 
