@@ -63,6 +63,15 @@ class Killer:
             self.hits.append(aim.hit)
         return aim.seen
 
+    def until_hit(self, when, name):
+        """A short run may end before the answer to a request that nothing waits for is there."""
+        before = len(self.hits)
+        for _ in range(10):
+            self.run(1, when, name)
+            if len(self.hits) > before:
+                break
+        assert self.hits[before:] == [name]
+
 
 CONSUMER = {"ApiVersions", "Metadata", "FindCoordinator", "DescribeConfigs", "ListOffsets", "Fetch"}
 MEMBER = CONSUMER | {"JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit", "LeaveGroup"}
@@ -103,10 +112,9 @@ def test_killed_at_each_request_to_the_broker(
     # Runs differ in how often they fetch, so the series may step over a request near their end.
     for name in sorted(kinds - {"LeaveGroup"}):
         for when in moments:
-            killer.run(1, when, name)
-            assert killer.hits[-1] == name
+            killer.until_hit(when, name)
     if "LeaveGroup" in kinds:
-        killer.run(1, "asked", "LeaveGroup")
+        killer.until_hit("asked", "LeaveGroup")
     assert set(killer.hits) == kinds
     assert max(j.newest().values()) > len(killer.hits) / 2, "it hardly ever came to a claim"
     report = finish(j)
