@@ -13,7 +13,7 @@
 enum {
     LOG_WINDOW_MS = 10000,
     LOG_LINES_PER_WINDOW = 10,
-    DESTROY_MS = 5000,       /* usual are some */
+    DESTROY_MS = 5000,       /* it takes some milliseconds, or for ever */
     METADATA_SLICE_MS = 500, /* how soon refused credentials end a wait */
     SYSLOG_ERR = 3, /* librdkafka's levels are syslog's, whose names clash with base/log.h */
     SYSLOG_WARNING = 4,
@@ -180,8 +180,8 @@ struct kafka_client *kafka_client_new(const struct kafka_config *cfg, enum kafka
     return c;
 }
 
-/* librdkafka 2.0.2 can lock itself out for good here, after a batch with a bad CRC: a broker's thread
- * purges a queue that it holds the lock of. */
+/* librdkafka 2.0.2 does not always come back from this. Seen: after a batch with a bad CRC, where a
+ * broker's thread waited for a queue's lock that it held, and where the topic had been deleted. */
 static void destroy(void *rk) {
     rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
