@@ -553,11 +553,12 @@ def _read_file(key, output, rules, problems):
 
 
 def _visible(output):
-    """Keys that are not below a name for internal use."""
+    """Keys that are not below a name for internal use; readers skip such names."""
     for key in output.keys():
         names = key.split("/")
-        data = names[0] in ("_late", "_rejected") and len(names) > 1
-        if data or not any(name[0] in "_." for name in names):
+        if names[0] in ("_late", "_rejected"):
+            del names[0]
+        if not any(name[0] in "_." for name in names):
             yield key
 
 

@@ -164,3 +164,13 @@ def test_sums():
         assert crc32c(b"12345678") == 0x6087809A
         assert crc32c(b"") == 0
     assert oracle.splitmix64(0) == 0xE220A8397B1DCDAF
+
+
+def test_what_is_visible():
+    class Listed:
+        def keys(self):
+            return [*seen, *unseen]
+
+    seen = ["dt=2024-10-22/hour=21/a.jsonl", "_late/p.jsonl", "_rejected/strange"]
+    unseen = ["_manifests/m.json", ".uploads/1-k", "dt=2024-10-22/.tmp-1", "_late/.tmp-1"]
+    assert list(oracle._visible(Listed())) == seen
