@@ -76,8 +76,9 @@ def finish(j, *options, deep=True, **changes):
 
 
 def owners(j, partitions):
+    """The pids that wrote their newest checkpoints, and None where there is none yet."""
     newest = j.newest()
-    return {j.checkpoint(p)["writer"]["pid"] for p in partitions if p in newest}
+    return {j.checkpoint(p)["writer"]["pid"] if p in newest else None for p in partitions}
 
 
 def dotless(settings):
