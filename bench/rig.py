@@ -1,0 +1,233 @@
+"""What any benchmark needs: servers, scratch space, a topic, runs that are measured, in turn."""
+
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOOR = ROOT / "build" / "bench" / "floor"
+MEASURE = ROOT / "bench" / "measure.py"
+TIDEMARK = os.environ.get("TIDEMARK_BIN", ROOT / "build" / "tidemark")
+
+CORES = sorted(os.sched_getaffinity(0))
+# What is measured has a core of its own; everything else runs on another.
+MEASURED, OTHERS = (CORES[0], CORES[1]) if len(CORES) > 1 else ("-", None)
+
+PARTITIONS = 3
+START = "2024-10-22T21:00:00Z"
+UNPACED_PER_SECOND = 50000  # so many events of `generate` are a second of its simulated time
+BYTES_PER_EVENT = 600  # at most, in a run's output
+MB = 1e6
+MIB = 1 << 20
+
+LIMIT_RSS = 200 * MIB
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+class Failure(Exception):
+    """A run that is no measurement."""
+
+
+# ---- Servers: those of the end-to-end tests, on a core of their own -----------------------------
+
+
+def pinned(command):
+    return command if OTHERS is None else ["taskset", "-c", str(OTHERS), *command]
+
+
+def servers(directory, with_s3):
+    """A running (broker, S3 or None)."""
+    sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+    from harness.kafka import Kafka
+    from harness.minio import Minio
+
+    class Broker(Kafka):
+        def command(self):
+            # Here it runs for long enough to be compiled well.
+            return pinned(
+                [word for word in super().command() if "TieredStopAtLevel" not in str(word)]
+            )
+
+    class S3(Minio):
+        def command(self):
+            return pinned(super().command())
+
+    broker = Broker(made(directory / "kafka"))
+    broker.start()
+    if not with_s3:
+        return broker, None
+    s3 = S3(made(directory / "minio"))
+    s3.start()
+    return broker, s3
+
+
+def made(directory):
+    directory.mkdir()
+    return directory
+
+
+@contextlib.contextmanager
+def scratch():
+    """(directory on disk for the servers, directory on tmpfs for outputs), removed at the end."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    if memory is None:
+        say("there is no /dev/shm: outputs go to disk, which makes figures dear and noisy")
+    with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as disk:
+        with tempfile.TemporaryDirectory(prefix="tidemark-bench-", dir=memory) as tmpfs:
+            yield Path(disk), Path(tmpfs)
+
+
+# ---- Runs ---------------------------------------------------------------------------------------
+
+
+class Bench:
+    def __init__(self, broker, s3, disk, tmpfs, arguments):
+        self.broker, self.s3, self.disk, self.tmpfs = broker, s3, disk, tmpfs
+        self.events, self.settings = arguments.events, arguments.set
+        self.programs = {}
+        self.count = 0
+
+    def add_program(self, label, path):
+        """Measures a copy, so that a build meanwhile does no harm."""
+        copy = self.disk / f"tidemark-{len(self.programs)}"
+        shutil.copy2(path, copy)
+        self.programs[label] = copy
+
+    def environment(self):
+        settings = ("AWS_", "S3_", "KAFKA_", "JOB_NAME", "OUTPUT_PATH", "CHECKPOINT_PATH")
+        clean = {name: v for name, v in os.environ.items() if not name.startswith(settings)}
+        return {**clean, **(self.s3.client_environment() if self.s3 else {})}
+
+    def fill(self, topic, events, hours):
+        """A topic of so many events, whose times span so many hours."""
+        self.broker.create_topic(topic, PARTITIONS)
+        speed = hours * 3600 * UNPACED_PER_SECOND / events
+        options = [f"--events={events}", f"--speed={speed:.6f}", f"--start={START}"]
+        command = [next(iter(self.programs.values())), "generate", "--users=100000", *options]
+        command += self.kafka_settings(topic)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.environment()
+        )
+        if done.returncode != 0:
+            raise Failure(f"generate: {done.stdout.decode(errors='replace')}")
+
+    def kafka_settings(self, topic):
+        settings = self.broker.settings(topic)
+        return [f"--set={key}={value}" for key, value in settings.items()]
+
+    def measure(self, command):
+        """What measure.py says, and the command's output."""
+        self.warm()
+        log = self.disk / "run.log"
+        words = [str(word) for word in (MEASURED, log, *command)]
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", str(MEASURE), *words],
+            stdout=subprocess.PIPE,
+            env=self.environment(),
+            check=True,
+        )
+        taken = json.loads(done.stdout)
+        output = log.read_text(errors="replace")
+        if taken["exit"] != 0:
+            raise Failure(f"{' '.join(words[2:])}: exit {taken['exit']}\n{output[-4000:]}")
+        taken["cpu"] = taken["user"] + taken["system"]
+        return taken, output
+
+    def warm(self):
+        """Touches the memory that a run's output will take. In a virtual machine, pages that were
+        free for seconds may have to come from the host again, which would be measured."""
+        file, block = self.tmpfs / "warm", bytes(MIB)
+        with open(file, "wb", buffering=0) as target:
+            for _ in range(self.events * BYTES_PER_EVENT // MIB + 1):
+                target.write(block)
+        file.unlink()
+
+    def floor(self, topic, mode):
+        target = self.tmpfs / "floor"
+        arguments = [mode, target] if mode == "write" else [mode]
+        taken, output = self.measure([FLOOR, self.broker.bootstrap_servers, topic, *arguments])
+        target.unlink(missing_ok=True)
+        words = output.split()
+        return {**taken, "events": int(words[0]), "bytes": int(words[5])}
+
+    def tidemark(self, topic, program, store, settings):
+        self.count += 1
+        output, path = self.store(store)
+        more = {"name": f"bench-{self.count}", "http.listen": "127.0.0.1:0", **path, **settings}
+        try:
+            taken, _ = self.measure(
+                [self.programs[program], "run", "--bounded", *self.kafka_settings(topic)]
+                + [f"--set={key}={value}" for key, value in more.items()]
+                + [f"--set={setting}" for setting in self.settings]
+            )
+            events, size = published(output)
+            return {**taken, "events": events, "bytes": size}
+        finally:
+            self.clear(store)
+
+    def store(self, kind):
+        """A reader of an empty store, and the settings that name it."""
+        from harness.output import BucketOutput, DirectoryOutput
+
+        if kind == "s3":
+            output = BucketOutput(self.s3, self.s3.new_bucket(), "events/")
+            return output, {
+                "output.path": output.path,
+                "checkpoint.path": f"s3://{output.bucket}/job/",
+            }
+        output = DirectoryOutput(self.tmpfs / "out")
+        return output, {"output.path": output.path}
+
+    def clear(self, kind):
+        """Gives the space back. S3's own way takes longer than the run did."""
+        shutil.rmtree(self.tmpfs / "out", ignore_errors=True)
+        if kind == "s3":
+            for bucket in (self.s3.directory / "minio-data").glob("t-*"):
+                shutil.rmtree(bucket, ignore_errors=True)
+
+
+def published(output):
+    """(events, bytes) of all files in the store's manifests; checks them against the totals of each
+    partition's last manifest and against what lies in the store."""
+    files, newest = {}, {}
+    for manifest in output.manifests().values():
+        partition = manifest["identity"]["partition"]
+        files.update({file["key"]: file for file in manifest["files"]})
+        if manifest["checkpoint"] >= newest.get(partition, manifest)["checkpoint"]:
+            newest[partition] = manifest
+    events = sum(file["events"] for file in files.values())
+    totals = [total for m in newest.values() for total in m["listed"].values()]
+    listed = sum(total["events"] for total in totals)
+    if events != listed:
+        raise Failure(f"files in manifests hold {events} events, their totals say {listed}")
+    sizes = output.list()
+    for key, file in files.items():
+        if sizes.get(key) != file["bytes"]:
+            raise Failure(f"{key}: {sizes.get(key)} bytes, its manifest says {file['bytes']}")
+    return events, sum(file["bytes"] for file in files.values())
+
+
+def in_turn(todo, rounds, events):
+    """{name: [what each round took]}; A B C A B C, since a machine's speed drifts."""
+    taken = {name: [] for name, _ in todo}
+    for number in range(rounds):
+        for name, run in todo:
+            say(f"round {number + 1} of {rounds}: {name}")
+            result = run()
+            if result["events"] != events:
+                raise Failure(f"{name}: {result['events']} events instead of {events}")
+            taken[name].append(result)
+    return taken
+
+
+def median(values):
+    return statistics.median(list(values))
