@@ -36,13 +36,16 @@ TEST_SUPPORT := $(sort $(wildcard tests/unit/support/*.c) \
                        $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SHIM_SOURCES := $(sort $(wildcard tests/shim/*.c))
+# Counted by callgrind.
+HOT_SOURCES  := tests/instructions/hot_path.c
 
 BIN       := $(if $(filter release,$(VARIANT)),build/tidemark,$(OUT)/tidemark)
 LIB       := $(OUT)/libtidemark.a
 TESTLIB   := $(OUT)/libtestsupport.a
 TESTS     := $(TEST_SOURCES:%.c=$(OUT)/%)
+HOT_PATH  := $(HOT_SOURCES:%.c=$(OUT)/%)
 FUZZERS   := $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/%)
-C_SOURCES := $(SOURCES) $(TEST_SOURCES) $(TEST_SUPPORT) $(FUZZ_SOURCES) $(SHIM_SOURCES)
+C_SOURCES := $(SOURCES) $(TEST_SOURCES) $(TEST_SUPPORT) $(HOT_SOURCES) $(FUZZ_SOURCES) $(SHIM_SOURCES)
 
 # ---- Flags --------------------------------------------------------------------------------------
 
@@ -99,7 +102,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 all: $(BIN) ## Build build/tidemark (the default)
 
 test-programs: $(TESTS)
-programs: $(BIN) $(TESTS)
+programs: $(BIN) $(TESTS) $(HOT_PATH)
 # For scripts/test.
 .PHONY: list-tests
 list-tests:
@@ -125,7 +128,7 @@ $(TESTLIB): $(TEST_SUPPORT:%.c=$(OUT)/%.o)
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 
-$(TESTS): %: %.o $(TESTLIB) $(LIB) $(SHIM)
+$(TESTS) $(HOT_PATH): %: %.o $(TESTLIB) $(LIB) $(SHIM)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $< $(SHIM) $(TESTLIB) $(LIB) $(LIBS) -lcmocka -lssl
 
