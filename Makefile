@@ -18,7 +18,7 @@ VERSION := $(shell cat VERSION)
 # they run must not have their output held back until they end.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
-ifeq ($(filter run test unit sim soak asan tsan e2e e2e-sanitized lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
+ifeq ($(filter run test unit sim soak instructions asan tsan e2e e2e-sanitized lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
 MAKEFLAGS += --output-sync=target
 endif
 endif
@@ -153,7 +153,7 @@ endif
 
 # ---- Targets for people -------------------------------------------------------------------------
 
-.PHONY: help setup run test unit sim soak asan tsan clang fuzz coverage e2e e2e-sanitized lint format compdb docs bench clean
+.PHONY: help setup run test unit sim soak instructions asan tsan clang fuzz coverage e2e e2e-sanitized lint format compdb docs bench clean
 SUBMAKE := $(MAKE) --no-print-directory -s
 
 help: ## List the targets
@@ -183,6 +183,9 @@ soak: ## Random simulated histories, half of partitions and half of workers, for
 	@+$(SUBMAKE) build/release/tests/sim/test_random build/release/tests/sim/test_workers
 	@export SIM_SECONDS=$$(($(SOAK_SECONDS) / 2)) SIM_FIRST=$${SIM_FIRST:-$$(date +%s)}; \
 	 build/release/tests/sim/test_random && build/release/tests/sim/test_workers
+
+instructions: ## Instructions per event of the hot path; tests/instructions/measure says more
+	@scripts/test instructions
 
 asan: ## Unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/test asan
