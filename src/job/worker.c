@@ -80,10 +80,12 @@ void worker_fail_for_good(struct worker *w, const struct error *e) {
 
 /* ---- The world around the partitions ---- */
 
-static void poll_stores(struct worker *w) {
-    (void)store_poll(w->cfg.output, 0);
+/* How many answers there were. */
+static size_t poll_stores(struct worker *w) {
+    size_t answers = store_poll(w->cfg.output, 0);
     if (w->cfg.checkpoints != w->cfg.output)
-        (void)store_poll(w->cfg.checkpoints, 0);
+        answers += store_poll(w->cfg.checkpoints, 0);
+    return answers;
 }
 
 static void reap(struct worker *w) {
@@ -100,6 +102,7 @@ static void reap(struct worker *w) {
 static void tick(struct worker *w) {
     w->now_ms = clock_monotonic(w->cfg.clock);
     w->ticked_ms = w->now_ms;
+    w->tick_due = false;
     for (size_t i = 0; i < w->n_tasks && !w->failed; i++)
         task_tick(w->tasks[i]);
     reap(w);
@@ -126,6 +129,7 @@ static void on_assigned(void *ctx, const int32_t *partitions, size_t n) {
              w->n_tasks ? "" : ": it stands by while others of its group have them all");
     w->assigned = true;
     w->assignment_due = true;
+    w->tick_due = true;
     w->outlook.told = false;
 }
 
@@ -150,7 +154,7 @@ static void settle(struct worker *w, int64_t patience_ms) {
         tick(w);
         end_all(w, STOP_KEEP); /* also those that were lost just now and would claim again */
         if (store_poll(w->cfg.checkpoints, 5) == 0)
-            poll_stores(w);
+            (void)poll_stores(w);
     }
 }
 
@@ -307,6 +311,7 @@ static void obey(struct worker *w) {
     if (command > w->command) { /* a stop also cuts a drain short */
         w->command = command;
         w->stop_since_ms = w->now_ms;
+        w->tick_due = true;
         set_state(w, JOB_CANCELLING);
         log_info("stopping", "%s",
                  command == JOB_DRAIN ? "publishing all open files, then a last checkpoint"
@@ -347,11 +352,23 @@ static void begin_reading(struct worker *w, bool *ran) {
         set_state(w, JOB_RUNNING);
 }
 
+/* An answer of the store has brought a claim or an end to where only a tick takes it further. */
+static bool anyone_waits_for_tick(const struct worker *w) {
+    for (size_t i = 0; i < w->n_tasks; i++) {
+        const struct task *t = w->tasks[i];
+        if ((t->state == TASK_CLAIMING && t->partition->status != PARTITION_CLAIMING) ||
+            (t->state == TASK_ENDING && partition_idle(t->partition)))
+            return true;
+    }
+    return false;
+}
+
 static void loop(struct worker *w, bool *ran) {
     struct error e;
     while (!w->failed) {
-        poll_stores(w);
-        if (clock_monotonic(w->cfg.clock) - w->ticked_ms >= TICK_MS)
+        size_t answers = poll_stores(w);
+        if (w->tick_due || clock_monotonic(w->cfg.clock) - w->ticked_ms >= TICK_MS ||
+            (answers > 0 && anyone_waits_for_tick(w)))
             tick(w);
         leave_ended(w);
         obey(w);
@@ -366,7 +383,7 @@ static void loop(struct worker *w, bool *ran) {
         uint64_t before = w->fetched;
         fetch_all(w);
         keep_within_budget(w);
-        int wait = w->fetched == before ? IDLE_POLL_MS : 0;
+        int wait = w->fetched == before && !w->tick_due ? IDLE_POLL_MS : 0;
         worker_spent(w, SPENT_BUSY);
         if (!w->failed && w->source->ops->poll(w->source, wait, &e) != 0)
             worker_fail(w, &e);

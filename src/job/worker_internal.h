@@ -69,6 +69,7 @@ struct worker {
     struct partition **dying; /* dropped, with requests under way */
     size_t n_dying, cap_dying;
     bool assignment_due; /* the source's assignment must be renewed */
+    bool tick_due;       /* without waiting for TICK_MS to pass */
     bool suspended;      /* over memory.limit: nothing is fetched */
     bool failed;
     bool reading;  /* records can be read, or none is ours to read: /readyz */

@@ -74,6 +74,28 @@ static void test_bounded_run_ends_at_the_first_end(void **state) {
     worker_world_free(&w);
 }
 
+static void stop_once_records_are_read(void *ctx, int n) {
+    struct process *p = ctx;
+    (void)n;
+    if (p->source->delivered > 0)
+        p->command = JOB_STOP;
+}
+
+/* Each step of a claim follows on the answer before it, not on a tick. */
+static void test_records_are_read_soon_after_the_start(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, 3);
+    worker_world_add_many(&w, 0, 10, T0, 1000);
+    int64_t begun = w.fake.monotonic;
+    struct process *p = process_new(&w, &unbounded);
+    process_on_poll(p, stop_once_records_are_read);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_in_range(w.fake.monotonic - begun, 1, 19); /* its last checkpoint included */
+    process_free(p);
+    worker_world_free(&w);
+}
+
 /* The end lies behind a control record, and newer records hide the partition's EOF. */
 static void test_bounded_run_passes_control_records_before_its_end(void **state) {
     (void)state;
@@ -882,6 +904,7 @@ int main(void) {
         cmocka_unit_test(test_bounded_run_publishes_everything),
         cmocka_unit_test(test_bounded_run_of_an_empty_topic_ends),
         cmocka_unit_test(test_bounded_run_ends_at_the_first_end),
+        cmocka_unit_test(test_records_are_read_soon_after_the_start),
         cmocka_unit_test(test_bounded_run_passes_control_records_before_its_end),
         cmocka_unit_test(test_bounded_replay_passes_control_records_before_its_end),
         cmocka_unit_test(test_bounded_end_below_what_others_have_read),

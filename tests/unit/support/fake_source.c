@@ -311,14 +311,15 @@ static int poll_source(struct source *base, int timeout_ms, struct error *e) {
     }
     if (s->on_poll)
         s->on_poll(s->on_poll_ctx, s->polls);
-    bool busy = s->taken || s->given || records_wait(s);
+    bool busy = s->taken || s->given || s->woken || records_wait(s);
+    s->woken = false;
     fake_clock_advance(s->clock, busy || timeout_ms == 0 ? 1 : timeout_ms);
     rebalance(s);
     return refuse(base, FAKE_POLL, e);
 }
 
 static void wake(struct source *s) {
-    (void)s;
+    self(s)->woken = true;
 }
 
 static void suspend(struct source *base, bool on) {

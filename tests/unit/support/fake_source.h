@@ -67,7 +67,7 @@ struct fake_source {
     size_t n_positions;
     int32_t *coming; /* for the next poll() */
     size_t n_coming;
-    bool given, taken, owned;
+    bool given, taken, owned, woken;
 };
 
 struct fake_source *fake_source_new(struct fake_topic *t, struct fake_clock *clock,

@@ -200,6 +200,11 @@ static struct worker *make_worker(struct process *p) {
                                               .progress_ctx = p});
 }
 
+static void wake_source(void *ctx) {
+    struct source *s = ctx;
+    s->ops->wake(s);
+}
+
 /* What one try owns, as in job.c. */
 static void open_try(struct process *p) {
     p->output = memory_store_open(p->world->store);
@@ -208,6 +213,8 @@ static void open_try(struct process *p) {
     struct source_handler handler = worker_handler(p->worker);
     p->source = fake_source_new(p->world->topic, &p->world->fake, &handler);
     worker_use_source(p->worker, &p->source->base);
+    p->output->ops->set_wake(p->output, wake_source, &p->source->base);
+    p->checkpoints->ops->set_wake(p->checkpoints, wake_source, &p->source->base);
     int32_t n = 0;
     (void)p->source->base.ops->partition_count(&p->source->base, 0, &n, &p->error);
     fake_source_give(p->source, p->options.partitions ? p->options.partitions : n);
