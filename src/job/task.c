@@ -342,11 +342,23 @@ static size_t batch_for(const struct budget *b) {
     return room < FETCH_MIN ? FETCH_MIN : room < FETCH_MAX ? room : FETCH_MAX;
 }
 
+/* How long a start takes ends here. */
+static void tell_first_records(struct task *t, uint64_t records) {
+    t->worker->told = true;
+    log_info_of(t->id, "first_records",
+                "partition %" PRId32 ": the first records are processed, %" PRIu64
+                " of them; the next is offset %" PRId64,
+                t->id, records, partition_position(t->partition));
+}
+
 /* Takes a batch of records. */
 void task_run(struct task *t) {
     struct worker *w = t->worker;
     struct source_sink sink = ingest_sink(&t->ingest);
+    uint64_t before = t->count->records;
     w->fetched += w->source->ops->fetch(w->source, t->id, batch_for(&w->budget), &sink);
+    if (!w->told && t->count->records > before)
+        tell_first_records(t, t->count->records - before);
     switch (t->ingest.state) {
     case INGEST_GOING_ON:
         break;

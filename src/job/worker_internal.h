@@ -75,6 +75,7 @@ struct worker {
     bool reading;  /* records can be read, or none is ours to read: /readyz */
     bool assigned; /* Kafka has said which partitions are ours, if only none */
     bool warned;   /* of keys that are not the event's */
+    bool told;     /* that the first records are read */
     struct error error;
     enum job_command command;
     uint64_t fetched; /* events ever taken from the source */

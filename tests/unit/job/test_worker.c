@@ -91,6 +91,7 @@ static void test_records_are_read_soon_after_the_start(void **state) {
     struct process *p = process_new(&w, &unbounded);
     process_on_poll(p, stop_once_records_are_read);
     assert_int_equal(process_run(p), WORKER_STOPPED);
+    assert_true(p->worker->told);
     assert_in_range(w.fake.monotonic - begun, 1, 19); /* its last checkpoint included */
     process_free(p);
     worker_world_free(&w);
