@@ -13,6 +13,13 @@ static int64_t system_monotonic(struct clock *c) {
     return read_ms(CLOCK_MONOTONIC);
 }
 
+static int64_t system_monotonic_us(struct clock *c) {
+    (void)c;
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static int64_t system_wall(struct clock *c) {
     (void)c;
     return read_ms(CLOCK_REALTIME);
@@ -23,6 +30,6 @@ void clock_sleep(int64_t ms) {
 }
 
 struct clock *clock_system(void) {
-    static struct clock system = {system_monotonic, system_wall};
+    static struct clock system = {system_monotonic, system_wall, system_monotonic_us};
     return &system;
 }

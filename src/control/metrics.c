@@ -20,6 +20,17 @@ void delay_observe(struct delay_histogram *h, int64_t ms) {
     h->sum_ms += (uint64_t)ms;
 }
 
+const double turn_bounds[TURN_BUCKETS] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02,
+                                          0.05,   0.1,    0.2,    0.5,   1,     2,     5};
+
+void turn_observe(struct turn_histogram *h, int64_t us) {
+    int b = 0;
+    while (b < TURN_BUCKETS && (double)us > turn_bounds[b] * 1e6)
+        b++;
+    h->counts[b]++;
+    h->sum_us += (uint64_t)us;
+}
+
 void delay_add(struct delay_histogram *to, const struct delay_histogram *more) {
     for (int b = 0; b <= DELAY_BUCKETS; b++)
         to->counts[b] += more->counts[b];

@@ -17,6 +17,7 @@
 enum {
     METRICS_REASONS_MAX = 16,
     DELAY_BUCKETS = 12,                /* and one for all above */
+    TURN_BUCKETS = 15,                 /* the same */
     METRICS_OPEN_FILES_MAX = 500,      /* of a partition, in job_metrics.files */
     METRICS_WATCHED_FOR_MS = 10 * 1000 /* open files are listed for so long after a request */
 };
@@ -30,6 +31,16 @@ struct delay_histogram {
 };
 void delay_observe(struct delay_histogram *h, int64_t ms);
 void delay_add(struct delay_histogram *to, const struct delay_histogram *more);
+
+/* Seconds of a turn of the worker that took records, those before it included in which the store kept
+ * it from taking any. */
+extern const double turn_bounds[TURN_BUCKETS];
+
+struct turn_histogram {
+    uint64_t counts[TURN_BUCKETS + 1]; /* as above */
+    uint64_t sum_us;
+};
+void turn_observe(struct turn_histogram *h, int64_t us);
 
 /* Counted since the process began, through restarts and rebalances: none of these ever falls. */
 struct partition_counters {
@@ -119,6 +130,7 @@ struct job_metrics {
     uint64_t memory_budget;            /* what these may be: the limit without the fetch queue */
     uint64_t memory_limit;             /* memory.limit */
     struct time_spent worker;
+    struct turn_histogram turns;
     struct time_spent worker_rate; /* the same within the last second or so, scaled to 1,000 ms */
     struct store_counters output, checkpoints; /* requests since the process began */
     uint64_t output_busy_rate;                 /* ms per second with requests under way */

@@ -70,6 +70,11 @@ const struct family metrics_table[] = {
      "records).",
      "TidemarkBackpressured", "Backpressured: see tidemark_store_request_duration_seconds.",
      render_worker, 0},
+    {"tidemark_turn_duration_seconds", HISTOGRAM, "seconds", "",
+     "How long a turn of the worker took that processed records, up to 1,000 of each partition. "
+     "Waiting for the store counts, waiting for records does not.",
+     "", "Its upper end is the longest pause in processing, be it by a checkpoint or by the store.",
+     render_turns, 0},
 
     /* Records */
     {"tidemark_records_total", COUNTER, "records", "partition, class",

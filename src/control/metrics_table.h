@@ -43,7 +43,7 @@ typedef void family_render(struct buffer *b, const struct snapshot *s, const str
 /* ---- prometheus.c: of the job ---- */
 
 family_render render_up, render_build, render_started, render_state, render_worker,
-    render_visibility;
+    render_visibility, render_turns;
 family_render render_job; /* uint64_t in job_metrics */
 family_render render_kafka_up;
 family_render render_topic_partitions;

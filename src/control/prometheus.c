@@ -91,6 +91,11 @@ void render_visibility(struct buffer *b, const struct snapshot *s, const struct 
                      s->now.visibility.sum_ms);
 }
 
+void render_turns(struct buffer *b, const struct snapshot *s, const struct family *f) {
+    render_histogram(b, f->name, "", turn_bounds, TURN_BUCKETS, s->now.turns.counts,
+                     s->now.turns.sum_us / 1000);
+}
+
 /* ---- Of each partition -------------------------------------------------------------------------- */
 
 static void number(struct buffer *b, const struct family *f, const struct partition_metrics *p,

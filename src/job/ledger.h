@@ -11,6 +11,7 @@ struct ledger {
     int64_t *begin; /* by id: where this process began to read it, or -1 */
     struct store_counters output, checkpoints; /* of stores that are closed */
     struct time_spent worker;
+    struct turn_histogram turns;
     uint64_t savepoints; /* how many of those asked for are done */
 };
 

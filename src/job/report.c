@@ -294,6 +294,7 @@ void worker_publish(struct worker *w) {
     m->memory_budget = w->budget.limit;
     m->memory_limit = w->cfg.settings->memory.limit;
     m->worker = w->cfg.ledger->worker;
+    m->turns = w->cfg.ledger->turns;
     m->output_directory = directory_of(w->cfg.settings->output.path);
     m->checkpoint_directory = directory_of(w->cfg.settings->checkpoint.path);
     m->reasons = reason_names();
@@ -318,6 +319,14 @@ void worker_spent(struct worker *w, enum spent how) {
         t->backpressured_ms += ms;
     else
         t->idle_ms += ms;
+}
+
+void worker_turned(struct worker *w, enum spent how, bool took_records) {
+    int64_t now = clock_monotonic_us(w->cfg.clock);
+    if (took_records)
+        turn_observe(&w->cfg.ledger->turns, now - w->turned_us);
+    if (took_records || how == SPENT_IDLE)
+        w->turned_us = now;
 }
 
 /* ---- Savepoints ---------------------------------------------------------------------------------- */

@@ -348,6 +348,7 @@ static void begin_reading(struct worker *w, bool *ran) {
     if (w->assignment_due || w->failed)
         return;
     w->reading = true;
+    keep_within_budget(w); /* it had suspended fetching, since nobody took records */
     if (w->command == JOB_RUN)
         set_state(w, JOB_RUNNING);
 }
@@ -381,20 +382,22 @@ static void loop(struct worker *w, bool *ran) {
         if (w->assignment_due && !w->failed)
             begin_reading(w, ran);
         uint64_t before = w->fetched;
+        bool held = w->suspended && anyone_reads(w); /* by the store */
         fetch_all(w);
         keep_within_budget(w);
         int wait = w->fetched == before && !w->tick_due ? IDLE_POLL_MS : 0;
         worker_spent(w, SPENT_BUSY);
         if (!w->failed && w->source->ops->poll(w->source, wait, &e) != 0)
             worker_fail(w, &e);
-        worker_spent(w, wait == 0                         ? SPENT_BUSY
-                        : w->suspended && anyone_reads(w) ? SPENT_BACKPRESSURED
-                                                          : SPENT_IDLE);
+        enum spent how = wait == 0 ? SPENT_BUSY : held ? SPENT_BACKPRESSURED : SPENT_IDLE;
+        worker_spent(w, how);
+        worker_turned(w, how, w->fetched > before);
     }
 }
 
 enum worker_end worker_run(struct worker *w, bool *ran, struct error *e) {
     w->now_ms = w->spent_ms = clock_monotonic(w->cfg.clock);
+    w->turned_us = clock_monotonic_us(w->cfg.clock);
     struct error first;
     if (!w->failed && (worker_identify(w, &first) != 0 || worker_find_start(w, &first) != 0 ||
                        worker_find_bounds(w, &first) != 0))

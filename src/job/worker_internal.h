@@ -85,6 +85,7 @@ struct worker {
     size_t cap_metrics, cap_files;
     struct rates rates;
     struct recent_memory recent;
+    int64_t turned_us;   /* where the turn began, or those that the store held up */
     int64_t spent_ms;    /* up to where its time is accounted for, monotonic */
     uint64_t savepoints; /* how many of those asked for are begun */
 };
@@ -139,5 +140,7 @@ void worker_savepoints(struct worker *w);
 enum spent { SPENT_BUSY, SPENT_BACKPRESSURED, SPENT_IDLE };
 /* The time since the last call went by so. */
 void worker_spent(struct worker *w, enum spent how);
+/* A turn of the loop is over; how it ended. */
+void worker_turned(struct worker *w, enum spent how, bool took_records);
 
 #endif

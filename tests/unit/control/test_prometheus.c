@@ -277,6 +277,22 @@ static void test_visibility_histogram(void **state) {
     free(text);
 }
 
+static void test_turns_histogram(void **state) {
+    (void)state;
+    struct job_metrics now = {0};
+    turn_observe(&now.turns, 100);
+    turn_observe(&now.turns, 101);
+    turn_observe(&now.turns, 6000000);
+    char *text = render_whole(&now, JOB_RUNNING);
+    has(text, "tidemark_turn_duration_seconds_bucket{le=\"0.0001\"} 1");
+    has(text, "tidemark_turn_duration_seconds_bucket{le=\"0.0002\"} 2");
+    has(text, "tidemark_turn_duration_seconds_bucket{le=\"5\"} 2");
+    has(text, "tidemark_turn_duration_seconds_bucket{le=\"+Inf\"} 3");
+    has(text, "tidemark_turn_duration_seconds_sum 6.000");
+    has(text, "tidemark_turn_duration_seconds_count 3");
+    free(text);
+}
+
 static void test_stores(void **state) {
     (void)state;
     struct job_metrics now = {.checkpoints = {.bytes_out = 11, .bytes_in = 12},
@@ -442,6 +458,7 @@ int main(void) {
         cmocka_unit_test(test_watermark_delay),
         cmocka_unit_test(test_running),
         cmocka_unit_test(test_visibility_histogram),
+        cmocka_unit_test(test_turns_histogram),
         cmocka_unit_test(test_stores),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_worker_time),

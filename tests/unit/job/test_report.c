@@ -35,6 +35,7 @@ static const struct partition_metrics *metrics_of(const struct process *p, int32
 struct seen {
     uint64_t counts[PARTITIONS_MAX][FIELDS];
     struct delay_histogram visibility;
+    struct turn_histogram turns;
     struct time_spent worker;
 };
 
@@ -55,6 +56,8 @@ static void check_counters(const struct process *p, struct seen *s) {
         return; /* nothing is told of this try yet */
     for (int b = 0; b <= DELAY_BUCKETS; b++)
         no_less(p->last.visibility.counts[b], &s->visibility.counts[b]);
+    for (int b = 0; b <= TURN_BUCKETS; b++)
+        no_less(p->last.turns.counts[b], &s->turns.counts[b]);
     no_less(p->last.worker.busy_ms, &s->worker.busy_ms);
     no_less(p->last.worker.idle_ms, &s->worker.idle_ms);
 }
@@ -243,6 +246,15 @@ static uint64_t sum(const struct time_spent *t) {
     return t->busy_ms + t->backpressured_ms + t->idle_ms;
 }
 
+/* Turns that took records and longer than this, as far as the bounds tell. */
+static uint64_t turns_above(const struct process *p, double seconds) {
+    uint64_t n = 0;
+    for (int b = 0; b <= TURN_BUCKETS; b++)
+        if (b == 0 ? seconds <= 0 : turn_bounds[b - 1] >= seconds)
+            n += p->ledger.turns.counts[b];
+    return n;
+}
+
 static void look_at_time(void *ctx, int n) {
     struct process *p = ctx;
     struct times *t = p->test;
@@ -256,6 +268,8 @@ static void look_at_time(void *ctx, int n) {
         assert_int_equal(s->busy_ms, t->busy_at);
         assert_int_equal(s->idle_ms, t->idle_at + 50 * 50); /* polls of 50 ms */
         assert_int_equal(s->backpressured_ms, 0);
+        assert_in_range(turns_above(p, 0), 1, 100); /* those that took a record, no idle one */
+        assert_int_equal(turns_above(p, 0.05), 0);
         p->command = JOB_STOP;
     }
 }
@@ -289,7 +303,10 @@ static void hold_output(void *ctx, int n) {
     } else if (n == 450) {
         assert_int_equal(p->ledger.worker.backpressured_ms, t->waited_at + 50 * 50);
         assert_int_equal(p->last.worker_rate.backpressured_ms, 1000);
+        assert_int_equal(turns_above(p, 1), 0);
         memory_store_hold(p->output, false);
+    } else if (n == 500) {
+        assert_int_equal(turns_above(p, 1), 1); /* the wait ended with it */
         p->command = JOB_STOP;
     }
 }

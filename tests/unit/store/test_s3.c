@@ -706,7 +706,7 @@ static int64_t wrong_wall(struct clock *c) {
     (void)c;
     return 1729630800000 - 3600 * 1000; /* an hour before what fake_http_answer says */
 }
-static struct clock wrong_clock = {real_monotonic, wrong_wall};
+static struct clock wrong_clock = {real_monotonic, wrong_wall, NULL};
 
 #define SKEWED "<Error><Code>RequestTimeTooSkewed</Code></Error>"
 

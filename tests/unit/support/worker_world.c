@@ -17,13 +17,17 @@ static int64_t monotonic(struct clock *c) {
     return clock_monotonic(&w->fake.clock);
 }
 
+static int64_t monotonic_us(struct clock *c) {
+    return clock_monotonic_us(&((struct worker_world *)c)->fake.clock);
+}
+
 static int64_t wall(struct clock *c) {
     return clock_wall(&((struct worker_world *)c)->fake.clock);
 }
 
 void worker_world_init(struct worker_world *w, const struct memory_traits *traits,
                        int32_t partitions) {
-    *w = (struct worker_world){.clock = {monotonic, wall}, .seed = 1};
+    *w = (struct worker_world){.clock = {monotonic, wall, monotonic_us}, .seed = 1};
     fake_clock_init(&w->fake);
     w->store = memory_world_new(traits, &w->fake.clock);
     w->topic = fake_topic_new(partitions);
