@@ -38,6 +38,7 @@ FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SHIM_SOURCES := $(sort $(wildcard tests/shim/*.c))
 # Counted by callgrind.
 HOT_SOURCES  := tests/instructions/hot_path.c
+BENCH_SOURCES := $(sort $(wildcard bench/*.c bench/*/*.c))
 
 BIN       := $(if $(filter release,$(VARIANT)),build/tidemark,$(OUT)/tidemark)
 LIB       := $(OUT)/libtidemark.a
@@ -45,7 +46,9 @@ TESTLIB   := $(OUT)/libtestsupport.a
 TESTS     := $(TEST_SOURCES:%.c=$(OUT)/%)
 HOT_PATH  := $(HOT_SOURCES:%.c=$(OUT)/%)
 FUZZERS   := $(FUZZ_SOURCES:tests/fuzz/%.c=build/fuzz/%)
-C_SOURCES := $(SOURCES) $(TEST_SOURCES) $(TEST_SUPPORT) $(HOT_SOURCES) $(FUZZ_SOURCES) $(SHIM_SOURCES)
+BENCHES   := $(OUT)/bench/floor $(OUT)/bench/stages/stages
+C_SOURCES := $(SOURCES) $(TEST_SOURCES) $(TEST_SUPPORT) $(HOT_SOURCES) $(FUZZ_SOURCES) $(SHIM_SOURCES) \
+             $(BENCH_SOURCES)
 
 # ---- Flags --------------------------------------------------------------------------------------
 
@@ -98,11 +101,12 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
 # ---- Rules --------------------------------------------------------------------------------------
 
-.PHONY: all programs test-programs
+.PHONY: all programs test-programs bench-programs
 all: $(BIN) ## Build build/tidemark (the default)
 
 test-programs: $(TESTS)
-programs: $(BIN) $(TESTS) $(HOT_PATH)
+bench-programs: $(BENCHES)
+programs: $(BIN) $(TESTS) $(HOT_PATH) $(BENCHES)
 # For scripts/test.
 .PHONY: list-tests
 list-tests:
@@ -131,6 +135,15 @@ $(TESTLIB): $(TEST_SUPPORT:%.c=$(OUT)/%.o)
 $(TESTS) $(HOT_PATH): %: %.o $(TESTLIB) $(LIB) $(SHIM)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $< $(SHIM) $(TESTLIB) $(LIB) $(LIBS) -lcmocka -lssl
+
+# The floor is librdkafka alone.
+$(OUT)/bench/floor: $(OUT)/bench/floor.o
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $< -lrdkafka
+
+$(OUT)/bench/stages/stages: $(patsubst %.c,$(OUT)/%.o,$(wildcard bench/stages/*.c)) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 # Everything depends on this file: other flags give other objects.
 $(OUT)/%.o: %.c Makefile VERSION
@@ -226,8 +239,8 @@ docs: $(BIN) ## Write the references of settings and metrics from the program's 
 		$(BIN) --help=$$what-markdown > docs/$$what.md.tmp && \
 		mv docs/$$what.md.tmp docs/$$what.md || exit 1; done
 
-bench: $(BIN) ## Run the benchmark
-	@if [ -x bench/run ]; then bench/run; else echo 'bench/run: no benchmark yet' >&2; exit 1; fi
+bench: ## Measure tidemark beside the floor, and its stages alone (bench/README.md)
+	@bench/run
 
 clean: ## Remove everything built
 	rm -rf build compile_commands.json
