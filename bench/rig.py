@@ -3,15 +3,18 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOOR = ROOT / "build" / "bench" / "floor"
+PROGRAMS = ROOT / "build" / "release" / "bench"
+FLOOR = PROGRAMS / "floor"
 MEASURE = ROOT / "bench" / "measure.py"
 TIDEMARK = os.environ.get("TIDEMARK_BIN", ROOT / "build" / "tidemark")
 
@@ -27,6 +30,8 @@ MB = 1e6
 MIB = 1 << 20
 
 LIMIT_RSS = 200 * MIB
+
+REQUESTS = re.compile(r"^minio_api_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
 def say(text):
@@ -60,6 +65,15 @@ def servers(directory, with_s3):
     class S3(Minio):
         def command(self):
             return pinned(super().command())
+
+        def environment(self):
+            return {**super().environment(), "MINIO_PROMETHEUS_AUTH_TYPE": "public"}
+
+        def requests(self):
+            """How many requests of S3's it has answered so far."""
+            with urllib.request.urlopen(f"{self.endpoint}/minio/metrics/v3/api/requests") as answer:
+                counts = REQUESTS.findall(answer.read().decode())
+            return sum(int(float(count)) for count in counts)
 
     broker = Broker(made(directory / "kafka"))
     broker.start()
@@ -157,20 +171,29 @@ class Bench:
         taken, output = self.measure([FLOOR, self.broker.bootstrap_servers, topic, *arguments])
         target.unlink(missing_ok=True)
         words = output.split()
-        return {**taken, "events": int(words[0]), "bytes": int(words[5])}
+        return {
+            **taken,
+            "events": int(words[0]),
+            "read": int(words[3]),
+            "bytes": int(words[5]),
+        }
 
-    def tidemark(self, topic, program, store, settings):
+    def tidemark(self, topic, program, store, settings, under=()):
+        """One bounded run into an empty store; `under` is a command that runs it, as perf."""
         self.count += 1
         output, path = self.store(store)
+        before = self.s3.requests() if store == "s3" else None
         more = {"name": f"bench-{self.count}", "http.listen": "127.0.0.1:0", **path, **settings}
         try:
             taken, _ = self.measure(
-                [self.programs[program], "run", "--bounded", *self.kafka_settings(topic)]
+                [*under, self.programs[program], "run", "--bounded"]
+                + self.kafka_settings(topic)
                 + [f"--set={key}={value}" for key, value in more.items()]
                 + [f"--set={setting}" for setting in self.settings]
             )
+            requests = self.s3.requests() - before if store == "s3" else None
             events, size = published(output)
-            return {**taken, "events": events, "bytes": size}
+            return {**taken, "events": events, "bytes": size, "requests": requests}
         finally:
             self.clear(store)
 
