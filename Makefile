@@ -18,7 +18,7 @@ VERSION := $(shell cat VERSION)
 # they run must not have their output held back until they end.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
-ifeq ($(filter run test unit sim soak instructions asan tsan e2e e2e-sanitized lint fuzz coverage bench setup,$(MAKECMDGOALS)),)
+ifeq ($(filter run test unit sim soak instructions asan tsan e2e e2e-sanitized lint fuzz coverage bench bench-flink setup,$(MAKECMDGOALS)),)
 MAKEFLAGS += --output-sync=target
 endif
 endif
@@ -166,7 +166,7 @@ endif
 
 # ---- Targets for people -------------------------------------------------------------------------
 
-.PHONY: help setup run test unit sim soak instructions asan tsan clang fuzz coverage e2e e2e-sanitized lint format compdb docs bench clean
+.PHONY: help setup run test unit sim soak instructions asan tsan clang fuzz coverage e2e e2e-sanitized lint format compdb docs bench bench-flink clean
 SUBMAKE := $(MAKE) --no-print-directory -s
 
 help: ## List the targets
@@ -241,6 +241,9 @@ docs: $(BIN) ## Write the references of settings and metrics from the program's 
 
 bench: ## Measure tidemark beside the floor, and its stages alone (bench/README.md)
 	@bench/run
+
+bench-flink: ## Measure tidemark beside a Flink job that does the same
+	@bench/run flink
 
 clean: ## Remove everything built
 	rm -rf build compile_commands.json

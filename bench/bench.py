@@ -1,23 +1,17 @@
 """The benchmark that bench/run starts: tidemark beside the floor, its stages alone, a profile."""
 
 import argparse
-import contextlib
-import signal
-import sys
 
 from rig import (
     LIMIT_RSS,
     MB,
     MIB,
     PARTITIONS,
-    TIDEMARK,
-    Bench,
-    Failure,
+    command,
     in_turn,
     median,
+    run_bench,
     say,
-    scratch,
-    servers,
 )
 from stage_table import print_profile, print_stages, run_stages
 
@@ -200,23 +194,11 @@ def read_arguments():
     return arguments
 
 
-def interrupted(number, _):
-    raise SystemExit(128 + number)
-
-
 def main():
     arguments = read_arguments()
-    signal.signal(signal.SIGTERM, interrupted)
-    with contextlib.ExitStack() as stack:
-        disk, tmpfs = stack.enter_context(scratch())
-        only = arguments.only or ["S3"]
-        with_s3 = arguments.memory or any(word.startswith("S3") for word in only) or STAGES in only
-        broker, s3 = servers(disk, with_s3)
-        for server in (broker, s3):
-            if server is not None:
-                stack.callback(server.stop)
-        bench = Bench(broker, s3, disk, tmpfs, arguments)
-        bench.add_program("tidemark", TIDEMARK)
+    only = arguments.only or ["S3"]
+    with_s3 = arguments.memory or any(word.startswith("S3") for word in only) or STAGES in only
+    with run_bench(arguments, with_s3) as bench:
         for other in arguments.compare:
             label, path = other.split("=", 1)
             bench.add_program(label, path)
@@ -225,7 +207,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"bench: {failure}")
+    command(main)

@@ -14,7 +14,7 @@ import time
 
 def main():
     core, output, *command = sys.argv[1:]
-    begun = time.monotonic()
+    began, begun = time.time(), time.monotonic()
     pid = os.fork()
     if pid == 0:
         if core != "-":
@@ -25,6 +25,7 @@ def main():
         os.execvp(command[0], command)
     _, status, usage = os.wait4(pid, 0)
     taken = {
+        "began": began,
         "exit": os.waitstatus_to_exitcode(status),
         "wall": time.monotonic() - begun,
         "user": usage.ru_utime,

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -98,6 +99,33 @@ def scratch():
     with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as disk:
         with tempfile.TemporaryDirectory(prefix="tidemark-bench-", dir=memory) as tmpfs:
             yield Path(disk), Path(tmpfs)
+
+
+def interrupted(number, _):
+    raise SystemExit(128 + number)
+
+
+@contextlib.contextmanager
+def run_bench(arguments, with_s3):
+    """A Bench with servers that run, all of which ends with it."""
+    signal.signal(signal.SIGTERM, interrupted)
+    with contextlib.ExitStack() as stack:
+        disk, tmpfs = stack.enter_context(scratch())
+        broker, s3 = servers(disk, with_s3)
+        for server in (broker, s3):
+            if server is not None:
+                stack.callback(server.stop)
+        bench = Bench(broker, s3, disk, tmpfs, arguments)
+        bench.add_program("tidemark", TIDEMARK)
+        yield bench
+
+
+def command(main):
+    """Runs a benchmark's main() to the process's end."""
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"bench: {failure}")
 
 
 # ---- Runs ---------------------------------------------------------------------------------------
