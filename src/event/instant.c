@@ -1,6 +1,7 @@
 #include "event/instant.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "window/window.h"
 
@@ -39,23 +40,34 @@ static int64_t days_from_date(struct date d) {
 }
 
 static void put2(char *dst, unsigned v) {
-    dst[0] = (char)('0' + v / 10);
-    dst[1] = (char)('0' + v % 10);
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233"
+        "34353637383940414243444546474849505152535455565758596061626364656667"
+        "6869707172737475767778798081828384858687888990919293949596979899";
+    memcpy(dst, pairs + (size_t)2 * v, 2);
 }
 
-size_t instant_format(int64_t ms, char *dst) {
+static void find_day(struct instant_day *day, int64_t ms) {
     /* Not negative within the range of years. */
-    uint64_t since = (uint64_t)(ms + (int64_t)EPOCH_DAYS * DAY_MS);
-    struct date d = date_from_days((uint32_t)(since / DAY_MS));
-    unsigned in_day = (unsigned)(since % DAY_MS);
+    uint64_t days = (uint64_t)(ms + (int64_t)EPOCH_DAYS * DAY_MS) / DAY_MS;
+    struct date d = date_from_days((uint32_t)days);
+    day->begin = ((int64_t)days - EPOCH_DAYS) * DAY_MS;
+    day->end = day->begin + DAY_MS;
+    put2(day->text, d.year / 100);
+    put2(day->text + 2, d.year % 100);
+    day->text[4] = '-';
+    put2(day->text + 5, d.month);
+    day->text[7] = '-';
+    put2(day->text + 8, d.day);
+    day->text[10] = 'T';
+}
+
+size_t instant_format_in(struct instant_day *day, int64_t ms, char *dst) {
+    if (ms < day->begin || ms >= day->end)
+        find_day(day, ms);
+    memcpy(dst, day->text, INSTANT_DATE);
+    unsigned in_day = (unsigned)(ms - day->begin);
     unsigned second = in_day / 1000, fraction = in_day % 1000;
-    put2(dst, d.year / 100);
-    put2(dst + 2, d.year % 100);
-    dst[4] = '-';
-    put2(dst + 5, d.month);
-    dst[7] = '-';
-    put2(dst + 8, d.day);
-    dst[10] = 'T';
     put2(dst + 11, second / 3600);
     dst[13] = ':';
     put2(dst + 14, second / 60 % 60);
@@ -70,6 +82,11 @@ size_t instant_format(int64_t ms, char *dst) {
     }
     dst[n] = 'Z';
     return n + 1;
+}
+
+size_t instant_format(int64_t ms, char *dst) {
+    struct instant_day day = {0};
+    return instant_format_in(&day, ms, dst);
 }
 
 /* Reading: a position that moves on while what is read fits. */

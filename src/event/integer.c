@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "event/digits.h"
+
 /* An exponent beyond this is as good as any other: no text has so many digits. */
 #define EXPONENT_MAX (INT64_MAX / 32)
 
@@ -65,7 +67,13 @@ static bool parse_plain(const char *p, size_t len, int64_t *value) {
     if (len == 0 || len > 18)
         return false;
     int64_t v = 0;
-    for (size_t i = 0; i < len; i++) {
+    size_t i = 0;
+    for (; len - i >= 8; i += 8) {
+        if (leading_digits(p + i) != 8)
+            return false;
+        v = v * 100000000 + eight_digits(p + i);
+    }
+    for (; i < len; i++) {
         unsigned digit = (unsigned)(p[i] - '0');
         if (digit > 9)
             return false;

@@ -74,6 +74,7 @@ struct partition *partition_new(const struct partition_config *cfg) {
     struct partition *p = xcalloc(1, sizeof *p);
     p->cfg = *cfg;
     p->max_ts = TS_NONE;
+    p->last_window = window_start(&cfg->rules, 0);
     p->replay.first_end = INT64_MAX;
     uint64_t ship = cfg->part_size;
     if (cfg->output->min_part == 0 && ship > DIRECTORY_SHIP_BYTES)
@@ -228,7 +229,9 @@ static void judge(struct partition *p, int64_t timestamp, struct placement *out)
     if (p->max_ts == TS_NONE || timestamp > p->max_ts)
         p->max_ts = timestamp; /* before the record's own lateness is judged */
     const struct window_rules *w = &p->cfg.rules;
-    out->window_start = window_start(w, timestamp);
+    if (timestamp < p->last_window || timestamp - p->last_window >= w->size)
+        p->last_window = window_start(w, timestamp); /* seldom: it divides */
+    out->window_start = p->last_window;
     out->window_end = out->window_start + w->size;
     bool late = out->window_end - 1 + w->allowed_lateness <= partition_watermark(p);
     out->class = late ? CLASS_LATE : CLASS_EVENT;

@@ -86,9 +86,10 @@ struct partition {
     int64_t now_ms;     /* monotonic, as of the last tick */
 
     /* The road of records. */
-    int64_t position;  /* offset expected next */
-    int64_t base_next; /* the claim's next: records below it are being read again */
-    int64_t max_ts;    /* greatest timestamp of accepted and late events, or TS_NONE */
+    int64_t position;    /* offset expected next */
+    int64_t base_next;   /* the claim's next: records below it are being read again */
+    int64_t max_ts;      /* greatest timestamp of accepted and late events, or TS_NONE */
+    int64_t last_window; /* start of the window that the last event fell into; 0's before any */
     bool has_last;
     int64_t last_offset;
     uint32_t last_crc32c;
