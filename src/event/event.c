@@ -161,6 +161,6 @@ void event_parse(struct event_parser *p, const struct record *r, struct event *e
     if (ev->null || ev->reason != REJECT_NONE)
         return;
     ev->key_mismatch = key_differs(p, r);
-    ev->line_max = p->json.out_len + added_max() + 1;
+    ev->line_max = r->value_len + added_max() + 1 + JSON_PACK_SLACK;
     p->timestamp = ev->timestamp;
 }

@@ -21,7 +21,9 @@ enum {
 #define ADDED_END "event_timestamp_end"
 enum { ADDED_FIELDS = 3 };
 
-/* The text of a window's two bounds as members: it is the same for many events in a row. */
+/* The text of a window's two bounds as members. Most events are of a few windows, so that many are
+ * written with the same. */
+enum { BOUNDS_BITS = 3 };
 struct bounds_text {
     int64_t start, end;
     size_t len; /* 0: not written yet */
@@ -32,7 +34,8 @@ struct event_parser {
     struct event_rules rules; /* its strings belong to the parser */
     struct json_scanner json;
     int64_t timestamp; /* of the event parsed last */
-    struct bounds_text bounds;
+    struct instant_day day;
+    struct bounds_text bounds[1 << BOUNDS_BITS]; /* by a hash of the start */
 };
 
 /* Sets reason and detail. */

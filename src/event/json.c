@@ -1,10 +1,12 @@
 #include "event/json.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "event/digits.h"
 #include "event/json_string.h"
 #include "base/utf8.h"
 
@@ -12,13 +14,14 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define INLINE static inline __attribute__((always_inline))
 
-#define NO_STOP UINT32_MAX /* stands behind the last stop of a window */
+#define NO_STOP UINT16_MAX /* stands behind the last stop of a window */
 
 enum {
-    COPY = 32,                         /* bytes copied at once */
-    PADDING = JSON_STOPS_BLOCK + COPY, /* zeros behind the text */
-    CAPACITY_MIN = 16 * 1024,          /* scratch memory at least */
-    CAPACITY_KEEP = 1024 * 1024        /* and at most what is kept after a larger text */
+    PADDING = 2 * JSON_BLOCK, /* zeros behind the text: the last block's, and what packing reads */
+    WINDOW = JSON_WINDOW_BLOCKS * JSON_BLOCK,
+    LOOK_AHEAD = 4,             /* stops that are looked at together */
+    CAPACITY_MIN = 16 * 1024,   /* scratch memory at least */
+    CAPACITY_KEEP = 1024 * 1024 /* and at most what is kept after a larger text */
 };
 
 /* Where a scan stands. Functions take the position and return the next, or NULL on an error.
@@ -26,13 +29,16 @@ enum {
  * The text is a copy with zeros behind it. JSON has no place for a zero byte, so whatever is expected
  * at the text's end does not stand there, and no test for the end is needed on the way. */
 struct walk {
-    const char *in, *end;
-    json_stops_fn *find_stops;
-    uint32_t *positions; /* of the stops in the window [base, base_end) */
-    const char *base, *base_end;
-    const uint32_t *next; /* none of those before it is ahead; in a local where it is hot */
-    const char *run;      /* from here to the position nothing has been copied to out yet */
-    char *out;
+    const char *text; /* the text itself, of which whole bytes are whole blocks */
+    size_t whole;
+    const char *in, *end; /* the copy */
+    const struct json_vectors *vectors;
+    struct json_carry carry;
+    uint64_t *keep;      /* of the windows before base_end, a word a block */
+    uint16_t *positions; /* of the stops in the window [base, base_end) */
+    const char *base;
+    char *base_end;
+    const uint16_t *next; /* none of those before it is ahead; in a local where it is hot */
     enum json_error error;
     const char *error_at;
 };
@@ -43,59 +49,50 @@ static const char *fail(struct walk *w, enum json_error error, const char *at) {
     return NULL;
 }
 
-/* Copies the run that ends at p. */
-INLINE void flush(struct walk *w, const char *p) {
-    size_t n = (size_t)(p - w->run);
-    size_t i = 0;
-    do {
-        memcpy(w->out + i, w->run + i, COPY);
-        i += COPY;
-    } while (UNLIKELY(i < n));
-    w->out += n;
-    w->run = p;
-}
-
 INLINE bool is_space(char c) {
     if (LIKELY((unsigned char)c > ' '))
         return false;
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* Skips white space, which ends a run. */
-INLINE const char *space(struct walk *w, const char *p) {
-    if (is_space(*p)) {
-        flush(w, p);
-        do
-            p++;
-        while (is_space(*p));
-        w->run = p;
-    }
+INLINE const char *space(const char *p) {
+    while (is_space(*p))
+        p++;
     return p;
 }
 
-/* Searches the window that begins at p. */
-static const uint32_t *search_window(struct walk *w, const char *p) {
-    size_t n = (size_t)(w->end - p) / JSON_STOPS_BLOCK * JSON_STOPS_BLOCK + JSON_STOPS_BLOCK;
-    if (n > JSON_STOPS_WINDOW)
-        n = JSON_STOPS_WINDOW;
-    size_t count = w->find_stops(p, n, w->positions);
-    for (size_t i = 0; i < 3; i++) /* string() looks ahead */
-        w->positions[count + i] = NO_STOP;
-    w->base = p;
-    w->base_end = p + n;
+/* Copies and indexes the window behind the last one. The text's last block, which is its rest and
+ * zeros, has been copied. */
+static const uint16_t *next_window(struct walk *w) {
+    size_t at = (size_t)(w->base_end - w->in), whole = w->whole - at;
+    bool last = whole < WINDOW;
+    if (!last)
+        whole = WINDOW;
+    uint64_t *keep = w->keep + at / JSON_BLOCK;
+    uint16_t *end = w->vectors->index(&w->carry, w->text + at, whole / JSON_BLOCK, w->base_end, 0,
+                                      w->positions, keep);
+    w->base = w->base_end;
+    w->base_end += whole;
+    if (last) {
+        end = w->vectors->index(&w->carry, w->base_end, 1, w->base_end, (unsigned)whole, end,
+                                keep + whole / JSON_BLOCK);
+        w->base_end += JSON_BLOCK;
+    }
+    for (int i = 0; i < LOOK_AHEAD; i++)
+        end[i] = NO_STOP;
     return w->positions;
 }
 
-/* The first stop at p or after it; there is one, because the zeros behind the text are stops. */
-INLINE const char *next_stop(struct walk *w, const char *p, const uint32_t **next) {
+/* The stop at p or behind it in a string; the zeros behind the text are stops there. */
+INLINE const char *next_stop(struct walk *w, const char *p, const uint16_t **next) {
     for (;;) {
-        while (**next < (uint32_t)(p - w->base))
+        while (UNLIKELY(p >= w->base_end))
+            *next = next_window(w);
+        while (**next < p - w->base)
             ++*next;
         if (LIKELY(**next != NO_STOP))
             return w->base + **next;
-        if (p < w->base_end)
-            p = w->base_end;
-        *next = search_window(w, p);
+        p = w->base_end;
     }
 }
 
@@ -145,20 +142,23 @@ static const char *string_stop(struct walk *w, const char *p, bool *escaped) {
     return p;
 }
 
-/* The string whose first character is at p; returns the position of its closing quote. Usually no
- * stop lies between the last string's closing quote and this one's opening quote, and none within. */
-INLINE const char *string(struct walk *w, const char *p, const uint32_t **next, bool *escaped) {
+/* The string whose first character is at p; returns the position of its closing quote. Usually its
+ * quotes are the next two stops. */
+INLINE const char *string(struct walk *w, const char *p, const uint16_t **next, bool *escaped) {
     *escaped = false;
-    if (LIKELY((*next)[1] == (uint32_t)(p - 1 - w->base) && (*next)[2] != NO_STOP)) {
-        *next += 2;
-        const char *stop = w->base + **next;
-        if (LIKELY(*stop == '"'))
+    if (LIKELY((*next)[0] == p - 1 - w->base && (*next)[1] != NO_STOP)) {
+        const char *stop = w->base + (*next)[1];
+        if (LIKELY(*stop == '"')) {
+            *next += 2;
             return stop;
+        }
     }
     for (;;) {
         p = next_stop(w, p, next);
-        if (*p == '"')
+        if (*p == '"') {
+            ++*next;
             return p;
+        }
         if (!(p = string_stop(w, p, escaped)))
             return NULL;
     }
@@ -172,9 +172,10 @@ INLINE bool is_digit(char c) {
 INLINE const char *digits(struct walk *w, const char *p) {
     if (UNLIKELY(!is_digit(*p)))
         return fail(w, JSON_EXPECTED_DIGIT, p);
+    size_t n;
     do
-        p++;
-    while (is_digit(*p));
+        p += n = leading_digits(p);
+    while (n == 8);
     return p;
 }
 
@@ -203,7 +204,7 @@ INLINE const char *literal(struct walk *w, const char *p, const char *word, size
 }
 
 /* A value that is not a container. */
-INLINE const char *scalar(struct walk *w, const char *p, const uint32_t **next,
+INLINE const char *scalar(struct walk *w, const char *p, const uint16_t **next,
                           enum json_type *type, bool *escaped) {
     if (LIKELY(*p == '"')) {
         *type = JSON_TYPE_STRING;
@@ -225,15 +226,15 @@ INLINE const char *scalar(struct walk *w, const char *p, const uint32_t **next,
 /* The colon at p, where white space may come first; returns where the value begins. */
 INLINE const char *colon(struct walk *w, const char *p) {
     if (UNLIKELY(*p != ':')) {
-        p = space(w, p);
+        p = space(p);
         if (*p != ':')
             return fail(w, JSON_EXPECTED_COLON, p);
     }
-    return space(w, p + 1);
+    return space(p + 1);
 }
 
 /* The name at p and its colon; returns where the value begins. */
-INLINE const char *member_name(struct walk *w, const char *p, const uint32_t **next) {
+INLINE const char *member_name(struct walk *w, const char *p, const uint16_t **next) {
     bool escaped;
     if (*p != '"')
         return fail(w, JSON_EXPECTED_NAME, p);
@@ -246,7 +247,7 @@ INLINE const char *member_name(struct walk *w, const char *p, const uint32_t **n
 static const char *container(struct walk *w, const char *p, size_t outer) {
     char closing[JSON_DEPTH_MAX + 1]; /* what each open container ends with, from 1 on */
     size_t depth = 0;
-    const uint32_t *next = w->next;
+    const uint16_t *next = w->next;
     closing[0] = ' '; /* no container */
     for (;;) {
         /* Here begins a member or an element. */
@@ -256,7 +257,7 @@ static const char *container(struct walk *w, const char *p, size_t outer) {
             if (outer + depth == JSON_DEPTH_MAX)
                 return fail(w, JSON_TOO_DEEP, p);
             closing[++depth] = *p == '{' ? '}' : ']';
-            p = space(w, p + 1);
+            p = space(p + 1);
             if (*p != closing[depth])
                 continue;
         } else {
@@ -264,7 +265,7 @@ static const char *container(struct walk *w, const char *p, size_t outer) {
             bool escaped;
             if (!(p = scalar(w, p, &next, &type, &escaped)))
                 return NULL;
-            p = space(w, p);
+            p = space(p);
         }
         /* Here a value has ended, and with it perhaps containers. */
         while (depth > 0 && *p == closing[depth]) {
@@ -272,17 +273,17 @@ static const char *container(struct walk *w, const char *p, size_t outer) {
                 w->next = next;
                 return p + 1;
             }
-            p = space(w, p + 1);
+            p = space(p + 1);
         }
         if (*p != ',')
             return fail(
                 w, closing[depth] == '}' ? JSON_EXPECTED_END_OF_OBJECT : JSON_EXPECTED_END_OF_ARRAY,
                 p);
-        p = space(w, p + 1);
+        p = space(p + 1);
     }
 }
 
-INLINE const char *value(struct walk *w, const char *p, size_t outer, const uint32_t **next,
+INLINE const char *value(struct walk *w, const char *p, size_t outer, const uint16_t **next,
                          enum json_type *type, bool *escaped) {
     if (LIKELY(*p == '"' || (*p != '{' && *p != '[')))
         return scalar(w, p, next, type, escaped);
@@ -316,8 +317,8 @@ INLINE size_t match(const struct json_scanner *s, const char *p, size_t n, bool 
 }
 
 /* Notes a watched member's value, [p, end). */
-static void note(struct json_scanner *s, const struct walk *w, size_t watch, enum json_type type,
-                 bool escaped, const char *p, const char *end) {
+static void note(struct json_scanner *s, size_t watch, enum json_type type, bool escaped,
+                 const char *p, const char *end) {
     struct json_found *f = &s->found[watch];
     if (f->count++ > 0)
         return;
@@ -326,25 +327,66 @@ static void note(struct json_scanner *s, const struct walk *w, size_t watch, enu
     f->escaped = quoted && escaped;
     f->text = p + quoted;
     f->len = (size_t)(end - p) - 2 * quoted;
-    f->out_end = (size_t)(w->out - s->out) + (size_t)(end - w->run);
+    f->end = (size_t)(end - s->in);
 }
 
-/* Takes back what was copied since `kept`, where a dropped member began. p is the next member's name,
- * or the closing brace, before which the comma in front of the dropped member has to go. */
-static void drop(struct walk *w, char *kept, const char *p) {
-    if (*p == '}' && kept[-1] == ',')
-        kept--;
-    w->out = kept;
-    w->run = p;
+/* Leaves [from, to) out of what is kept. */
+static void drop(struct walk *w, const char *from, const char *to, const uint16_t **next) {
+    while (w->base_end < to)
+        *next = next_window(w);
+    for (; from < to; from++) {
+        size_t at = (size_t)(from - w->in);
+        w->keep[at / JSON_BLOCK] &= ~(UINT64_C(1) << at % JSON_BLOCK);
+    }
+}
+
+/* A string's closing quote at p, c, perhaps a blank, and the next string's opening quote: how far the
+ * second is from the first, or 0 where something else stands there. */
+INLINE unsigned joint(const char *p, char c) {
+    uint32_t x;
+    memcpy(&x, p, sizeof x);
+    x = le32toh(x);
+    uint32_t narrow = (uint32_t)(unsigned char)c << 8 | '"';
+    if (x == (narrow | ' ' << 16 | (uint32_t)'"' << 24))
+        return 3;
+    return (x & 0xffffff) == (narrow | '"' << 16) ? 2 : 0;
+}
+
+/* Members like most: name and value are strings without escapes, and another member follows. Takes
+ * and returns where a member begins, and stops before the first that is another. */
+INLINE const char *plain_members(struct json_scanner *s, const struct walk *w, const char *p,
+                                 const uint16_t **next, const char **comma) {
+    const uint16_t *n = *next;
+    const char *base = w->base;
+    /* Outside strings every quote is a stop: n[0] and n[2] open the two strings. */
+    while (n[0] == p - base && n[LOOK_AHEAD - 1] != NO_STOP) {
+        const char *name = p + 1, *name_end = base + n[1], *end = base + n[3];
+        unsigned colon = joint(name_end, ':'), behind = joint(end, ',');
+        if (UNLIKELY(!colon || !behind))
+            break;
+        size_t watch = match(s, name, (size_t)(name_end - name), false);
+        if (UNLIKELY(watch != JSON_WATCH_MAX)) {
+            if (s->watch[watch].drop)
+                break;
+            note(s, watch, JSON_TYPE_STRING, false, name_end + colon, end + 1);
+        }
+        *comma = end + 1;
+        p = end + behind;
+        n += LOOK_AHEAD;
+    }
+    *next = n;
+    return p;
 }
 
 /* The outermost object, which begins at p. */
 static const char *top_object(struct json_scanner *s, struct walk *w, const char *p) {
-    const uint32_t *next = w->next;
-    p = space(w, p + 1);
+    const uint16_t *next = w->next;
+    const char *comma = NULL; /* the last one that is kept */
+    p = space(p + 1);
     if (*p == '}')
         return p + 1;
     for (;;) {
+        p = plain_members(s, w, p, &next, &comma);
         if (UNLIKELY(*p != '"'))
             return fail(w, JSON_EXPECTED_NAME, p);
         const char *name = p + 1;
@@ -352,11 +394,6 @@ static const char *top_object(struct json_scanner *s, struct walk *w, const char
         if (!(p = string(w, name, &next, &escaped)))
             return NULL;
         size_t watch = match(s, name, (size_t)(p - name), escaped);
-        char *kept = NULL;
-        if (UNLIKELY(watch != JSON_WATCH_MAX && s->watch[watch].drop)) {
-            flush(w, name - 1);
-            kept = w->out;
-        }
         if (!(p = colon(w, p + 1)))
             return NULL;
         const char *start = p;
@@ -364,26 +401,27 @@ static const char *top_object(struct json_scanner *s, struct walk *w, const char
         if (!(p = value(w, p, 1, &next, &type, &escaped)))
             return NULL;
         if (watch != JSON_WATCH_MAX)
-            note(s, w, watch, type, escaped, start, p);
+            note(s, watch, type, escaped, start, p);
         if (*p != ',')
-            p = space(w, p);
+            p = space(p);
         bool more = *p == ',';
         if (!more && *p != '}')
             return fail(w, JSON_EXPECTED_END_OF_OBJECT, p);
-        if (more)
-            p = space(w, p + 1);
-        if (UNLIKELY(kept != NULL)) {
-            if (more && *p != '"')
-                return fail(w, JSON_EXPECTED_NAME, p);
-            drop(w, kept, p);
+        if (UNLIKELY(watch != JSON_WATCH_MAX && s->watch[watch].drop)) {
+            drop(w, name - 1, p + more, &next);
+            if (!more && comma) /* the one in front of it */
+                drop(w, comma, comma + 1, &next);
+        } else {
+            comma = p;
         }
         if (!more)
             return p + 1;
+        p = space(p + 1);
     }
 }
 
 static const char *root(struct json_scanner *s, struct walk *w) {
-    const char *p = space(w, w->in);
+    const char *p = space(w->in);
     bool escaped;
     if (p == w->end)
         return fail(w, JSON_NOTHING, p);
@@ -397,18 +435,19 @@ static const char *root(struct json_scanner *s, struct walk *w) {
     }
     if (!p)
         return NULL;
-    p = space(w, p);
+    p = space(p);
     if (p != w->end)
         return fail(w, JSON_TRAILING, p);
-    flush(w, p);
+    while (w->base_end <= w->end)
+        (void)next_window(w);
     return p;
 }
 
 static void allocate(struct json_scanner *s, size_t capacity) {
     free(s->in);
-    free(s->out);
+    free(s->keep);
     s->in = xmalloc(capacity + PADDING);
-    s->out = xmalloc(capacity + COPY);
+    s->keep = xmalloc((capacity / JSON_BLOCK + 1) * sizeof *s->keep);
     s->capacity = capacity;
 }
 
@@ -424,29 +463,41 @@ static void reserve(struct json_scanner *s, size_t len) {
 }
 
 bool json_scan(struct json_scanner *s, const char *text, size_t len) {
-    assert(len < NO_STOP); /* Kafka's limit is half of it */
+    assert(len < UINT32_MAX); /* Kafka's limit is half of it */
     reserve(s, len);
     for (size_t i = 0; i < s->watches; i++)
         s->found[i].count = 0;
-    memcpy(s->in, text, len);
-    memset(s->in + len, 0, PADDING);
-    struct walk w = {.in = s->in,
+    size_t rest = len % JSON_BLOCK;
+    memset(s->in + (len - rest), 0, PADDING);
+    if (rest)
+        memcpy(s->in + (len - rest), text + (len - rest), rest);
+    if (len - rest >= WINDOW) { /* else the first window is all of it */
+        memcpy(s->in, text, len - rest);
+        text = s->in;
+    }
+    s->len = len;
+    struct walk w = {.text = text,
+                     .whole = len - rest,
+                     .in = s->in,
                      .end = s->in + len,
-                     .find_stops = s->find_stops,
+                     .vectors = s->vectors,
+                     .keep = s->keep,
                      .positions = s->positions,
-                     .run = s->in,
-                     .out = s->out};
-    w.next = search_window(&w, w.in);
+                     .base_end = s->in};
+    w.next = next_window(&w);
     bool ok = root(s, &w) != NULL;
     s->error = w.error;
     s->error_at = ok ? 0 : (size_t)(w.error_at - w.in);
-    s->out_len = (size_t)(w.out - s->out);
     return ok;
 }
 
+char *json_minify(const struct json_scanner *s, size_t from, size_t to, char *dst) {
+    return s->vectors->pack(s->in, s->keep, from, to, dst);
+}
+
 void json_scanner_init(struct json_scanner *s, enum json_simd simd) {
-    *s = (struct json_scanner){.find_stops = json_stops_for(simd)};
-    assert(s->find_stops);
+    *s = (struct json_scanner){.vectors = json_vectors_for(simd)};
+    assert(s->vectors);
     s->positions = xmalloc(JSON_STOPS_ROOM * sizeof *s->positions);
     allocate(s, CAPACITY_MIN);
 }
@@ -454,10 +505,10 @@ void json_scanner_init(struct json_scanner *s, enum json_simd simd) {
 void json_scanner_free(struct json_scanner *s) {
     free(s->positions);
     free(s->in);
-    free(s->out);
+    free(s->keep);
     s->positions = NULL;
     s->in = NULL;
-    s->out = NULL;
+    s->keep = NULL;
     s->capacity = 0;
 }
 

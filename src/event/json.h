@@ -1,6 +1,7 @@
-/* One pass over a JSON text (RFC 8259): it is checked strictly, white space outside strings is
- * removed on the way, and the members of the outermost object that somebody watches for are found.
- * No tree, no recursion, and no allocation but the scratch memory, which grows with the largest text.
+/* One pass over a JSON text (RFC 8259): it is checked strictly, and the members of the outermost
+ * object that somebody watches for are found. Then it can be written without the white space outside
+ * strings. No tree, no recursion, and no allocation but the scratch memory, which grows with the
+ * largest text.
  *
  * Strict means: valid UTF-8, numbers and escapes by the grammar, no control characters in strings, no
  * byte order mark, nothing but white space around the value, at most JSON_DEPTH_MAX containers deep.
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "event/json_stops.h"
+#include "event/json_index.h"
 
 enum { JSON_DEPTH_MAX = 1024, JSON_WATCH_MAX = 8 };
 
@@ -62,25 +63,25 @@ struct json_found {
     bool escaped;     /* a string in which a backslash stands */
     const char *text; /* the value as written; a string without its quotes */
     size_t len;
-    size_t out_end; /* where the value ends in the minified text (unless it is dropped) */
+    size_t end; /* where the value ends in the text */
 };
 
 struct json_scanner {
-    json_stops_fn *find_stops;
+    const struct json_vectors *vectors;
     size_t watches;
     struct json_watch watch[JSON_WATCH_MAX];
     uint64_t sketch;     /* of the watched names */
-    uint32_t *positions; /* scratch: of the stops in one window of the text */
+    uint16_t *positions; /* scratch: of the stops in one window of the text */
     char *in;            /* the text, with zeros behind it */
-    size_t capacity;     /* bytes of text that in and out have room for */
+    size_t len;
+    uint64_t *keep;  /* which of its bytes are written */
+    size_t capacity; /* bytes of text that there is room for */
 
     /* What the last scan found. */
     enum json_error error;
     size_t error_at; /* bytes before the trouble */
     enum json_type type;
     struct json_found found[JSON_WATCH_MAX];
-    char *out; /* the minified text: at most as long as the input */
-    size_t out_len;
 };
 
 void json_scanner_init(struct json_scanner *s, enum json_simd simd);
@@ -90,5 +91,10 @@ void json_scanner_watch(struct json_scanner *s, const char *name, bool drop);
 /* False where the text is not JSON; error and error_at say why. What was found stays valid until the
  * next scan. */
 bool json_scan(struct json_scanner *s, const char *text, size_t len);
+
+/* Writes [from, to) of the text that has been scanned last, and was JSON, without white space and
+ * dropped members. Returns the end of what it wrote, at most to - from bytes; up to JSON_PACK_SLACK
+ * bytes behind them are overwritten. */
+char *json_minify(const struct json_scanner *s, size_t from, size_t to, char *dst);
 
 #endif

@@ -7,33 +7,39 @@ static char *put(char *dst, const void *src, size_t n) {
 }
 
 /* A member whose name is a string literal: its length is known when this is compiled. */
-#define PUT_MEMBER(dst, name, ms) \
-    put_instant(put((dst), ",\"" name "\":\"", sizeof ",\"" name "\":\"" - 1), (ms))
+#define PUT_MEMBER(dst, name, day, ms) \
+    put_instant(put((dst), ",\"" name "\":\"", sizeof ",\"" name "\":\"" - 1), (day), (ms))
 
-static char *put_instant(char *dst, int64_t ms) {
-    dst += instant_format(ms, dst);
+static char *put_instant(char *dst, struct instant_day *day, int64_t ms) {
+    dst += instant_format_in(day, ms, dst);
     *dst++ = '"';
     return dst;
 }
 
 static void write_bounds(struct bounds_text *b, int64_t start, int64_t end) {
-    char *p = PUT_MEMBER(b->text, ADDED_START, start);
-    p = PUT_MEMBER(p, ADDED_END, end);
+    struct instant_day day = {0};
+    char *p = PUT_MEMBER(b->text, ADDED_START, &day, start);
+    p = PUT_MEMBER(p, ADDED_END, &day, end);
     b->start = start;
     b->end = end;
     b->len = (size_t)(p - b->text);
 }
 
+static struct bounds_text *bounds_of(struct event_parser *p, int64_t start) {
+    return &p->bounds[(uint64_t)start * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BOUNDS_BITS)];
+}
+
 size_t event_write_line(struct event_parser *p, int64_t window_start, int64_t window_end,
                         char *dst) {
-    struct bounds_text *b = &p->bounds;
+    struct bounds_text *b = bounds_of(p, window_start);
     if (b->len == 0 || b->start != window_start || b->end != window_end)
         write_bounds(b, window_start, window_end);
-    size_t split = p->json.found[WATCH_TIMESTAMP].out_end;
-    char *d = put(dst, p->json.out, split);
-    d = PUT_MEMBER(d, ADDED_TIMESTAMP, p->timestamp);
+    const struct json_scanner *json = &p->json;
+    size_t split = json->found[WATCH_TIMESTAMP].end;
+    char *d = json_minify(json, 0, split, dst);
+    d = PUT_MEMBER(d, ADDED_TIMESTAMP, &p->day, p->timestamp);
     d = put(d, b->text, b->len);
-    d = put(d, p->json.out + split, p->json.out_len - split);
+    d = json_minify(json, split, json->len, d);
     *d++ = '\n';
     return (size_t)(d - dst);
 }

@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "event/json_stops.h"
+#include "event/json_index.h"
 #include "job/ingest.h"
 #include "kafka/events.h"
 #include "support/fake_clock.h"

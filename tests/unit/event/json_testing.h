@@ -33,9 +33,8 @@ static inline struct outcome scan_once(const char *exact, size_t len, enum json_
     json_scanner_init(&s, simd);
     bool ok = json_scan(&s, exact, len);
     struct outcome o = {.ok = ok, .error = s.error, .error_at = s.error_at, .type = s.type};
-    o.out_len = ok ? s.out_len : 0;
-    o.out = xmalloc(o.out_len + 1);
-    memcpy(o.out, s.out, o.out_len);
+    o.out = xmalloc(len + JSON_PACK_SLACK);
+    o.out_len = ok ? (size_t)(json_minify(&s, 0, len, o.out) - o.out) : 0;
     o.out[o.out_len] = '\0';
     json_scanner_free(&s);
     return o;
@@ -46,7 +45,7 @@ static inline struct outcome scan_all(const char *text, size_t len) {
     memcpy(exact, text, len);
     struct outcome first = scan_once(exact, len, JSON_PLAIN);
     for (int simd = JSON_PLAIN + 1; simd < JSON_SIMD_COUNT; simd++) {
-        if (!json_stops_for((enum json_simd)simd))
+        if (!json_vectors_for((enum json_simd)simd))
             continue;
         struct outcome o = scan_once(exact, len, (enum json_simd)simd);
         assert_int_equal(o.ok, first.ok);

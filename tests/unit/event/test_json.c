@@ -243,9 +243,11 @@ static void long_runs_and_gaps(void **state) {
 }
 
 /* Strings that end, and escapes that begin, at every place of a window of stops. */
+enum { WINDOW = JSON_WINDOW_BLOCKS * JSON_BLOCK };
+
 static void windows_do_not_show(void **state) {
     (void)state;
-    for (size_t n = JSON_STOPS_WINDOW - 80; n < JSON_STOPS_WINDOW + 80; n++) {
+    for (size_t n = WINDOW - 80; n < WINDOW + 80; n++) {
         char *text = xmalloc(n + 64);
         size_t len = (size_t)sprintf(text, "{\"");
         memset(text + len, 'x', n);
@@ -359,16 +361,54 @@ static void tells_whether_a_value_is_escaped(void **state) {
 
 static void tells_where_a_value_ends(void **state) {
     (void)state;
-    const struct json_found *f = find("{ \"b\" : 1 , \"a\" : 22 , \"c\" : 3 }", 0);
-    assert_int_equal(f->out_end, strlen("{\"b\":1,\"a\":22"));
-    f = find("{\"drop\":0,\"a\":22,\"drop\":1}", 0);
-    assert_int_equal(f->out_end, strlen("{\"a\":22"));
+    static const char text[] = "{ \"b\" : 1 , \"a\" : 22 , \"c\" : 3 }";
+    assert_int_equal(find(text, 0)->end, strstr(text, "22") + 2 - text);
+    assert_int_equal(find("{\"a\":\"x\"}", 0)->end, strlen("{\"a\":\"x\""));
+}
+
+static void check_packed(size_t from, size_t to, const char *want) {
+    char *out = xmalloc(to - from + JSON_PACK_SLACK);
+    assert_int_equal(json_minify(&scanner, from, to, out) - out, strlen(want));
+    assert_memory_equal(out, want, strlen(want));
+    free(out);
 }
 
 static void check_dropped(const char *text, const char *want) {
     assert_true(json_scan(&scanner, text, strlen(text)));
-    assert_int_equal(scanner.out_len, strlen(want));
-    assert_memory_equal(scanner.out, want, scanner.out_len);
+    check_packed(0, strlen(text), want);
+}
+
+static void packs_a_part(void **state) {
+    (void)state;
+    static const char text[] = "{ \"drop\": 0, \"a\": 22 , \"b c\" :[ 1 ], \"drop\":1 }";
+    size_t split = find(text, 0)->end;
+    check_packed(0, split, "{\"a\":22");
+    check_packed(split, strlen(text), ",\"b c\":[1]}");
+    check_packed(split, split, "");
+    check_packed(strlen(text), strlen(text), "");
+}
+
+/* Members that begin, end and lie beyond what is indexed at once. */
+static void drops_long_members(void **state) {
+    (void)state;
+    enum { LONG = 3 * JSON_WINDOW_BLOCKS * JSON_BLOCK };
+    char *text = xmalloc(2 * LONG), *want = xmalloc(2 * LONG);
+    for (int digits = LONG - 200; digits < LONG; digits++) {
+        (void)snprintf(text, 2 * LONG, "{\"b\":2,\"drop\":1 ,\"c\":\"%*s\", \"drop\": 1}", digits,
+                       "x");
+        (void)snprintf(want, 2 * LONG, "{\"b\":2,\"c\":\"%*s\"}", digits, "x");
+        check_dropped(text, want);
+        char *zeros = xmalloc((size_t)digits + 1); /* a number is not indexed on the way */
+        memset(zeros, '1', (size_t)digits);
+        zeros[digits] = '\0';
+        (void)snprintf(text, 2 * LONG, "{\"b\":2,\"drop\":%s,\"c\":3 }", zeros);
+        check_dropped(text, "{\"b\":2,\"c\":3}");
+        (void)snprintf(text, 2 * LONG, "{\"b\":2,\"drop\":%s}", zeros);
+        check_dropped(text, "{\"b\":2}");
+        free(zeros);
+    }
+    free(text);
+    free(want);
 }
 
 static void drops_members(void **state) {
@@ -425,7 +465,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(finds_by_meaning, watching, stop_watching),
         cmocka_unit_test_setup_teardown(tells_whether_a_value_is_escaped, watching, stop_watching),
         cmocka_unit_test_setup_teardown(tells_where_a_value_ends, watching, stop_watching),
+        cmocka_unit_test_setup_teardown(packs_a_part, watching, stop_watching),
         cmocka_unit_test_setup_teardown(drops_members, watching, stop_watching),
+        cmocka_unit_test_setup_teardown(drops_long_members, watching, stop_watching),
         cmocka_unit_test_setup_teardown(gives_scratch_memory_back, watching, stop_watching),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

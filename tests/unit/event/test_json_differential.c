@@ -1,4 +1,4 @@
-/* The scanner against others: each vector variant against a search of one byte at a time, minifying
+/* The scanner against others: each vector variant against one that goes byte by byte, minifying
  * against a minifier of a few lines, and what is JSON against jansson, over random mutations. */
 #include "event/json_testing.h"
 
@@ -12,70 +12,138 @@ static size_t below(size_t n) {
     return (size_t)(splitmix64(seed++) >> 11) % n;
 }
 
-/* ---- Stops -------------------------------------------------------------------------------------- */
+/* ---- The index ---------------------------------------------------------------------------------- */
 
-enum { STOP_ROUNDS = 2000 };
+enum { INDEX_ROUNDS = 2000, BYTES = JSON_WINDOW_BLOCKS * JSON_BLOCK };
 
-static size_t stops_one_by_one(const char *text, size_t n, uint32_t *positions) {
-    size_t count = 0;
+struct indexed {
+    size_t stops;
+    uint16_t positions[2 * JSON_STOPS_ROOM]; /* of a window and of the next ones */
+    uint64_t keep[JSON_WINDOW_BLOCKS];
+};
+
+static void index_one_by_one(const char *text, size_t n, struct indexed *x) {
+    bool in_string = false, escape = false;
+    memset(x, 0, sizeof *x);
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            positions[count++] = (uint32_t)i;
+        bool quote = c == '"' && !escape;
+        escape = c == '\\' && !escape;
+        if (quote)
+            in_string = !in_string;
+        if (quote || (in_string && (c < 0x20 || c >= 0x80 || c == '\\')))
+            x->positions[x->stops++] = (uint16_t)i;
+        if (quote || in_string || c > 0x20)
+            x->keep[i / JSON_BLOCK] |= UINT64_C(1) << i % JSON_BLOCK;
     }
-    return count;
 }
 
-/* Text in which one byte in `rarity` is any byte at all. */
+/* In pieces, so that one leaves something to the next. */
+static void index_in_pieces(json_index_fn *index, const char *text, size_t n, struct indexed *x) {
+    struct json_carry carry = {0};
+    char copy[BYTES];
+    size_t blocks = n / JSON_BLOCK, piece;
+    memset(x, 0, sizeof *x);
+    for (size_t i = 0; i < blocks; i += piece) {
+        piece = 1 + below(blocks - i);
+        uint16_t *end = index(&carry, text + i * JSON_BLOCK, piece, copy + i * JSON_BLOCK,
+                              (unsigned)(i * JSON_BLOCK), x->positions + x->stops, x->keep + i);
+        x->stops = (size_t)(end - x->positions);
+    }
+    assert_memory_equal(copy, text, n);
+}
+
+static void assert_same_index(const char *text, size_t n, json_index_fn *index) {
+    static struct indexed got, want;
+    index_one_by_one(text, n, &want);
+    index_in_pieces(index, text, n, &got);
+    assert_int_equal(got.stops, want.stops);
+    assert_memory_equal(got.positions, want.positions, want.stops * sizeof *want.positions);
+    assert_memory_equal(got.keep, want.keep, n / JSON_BLOCK * sizeof *want.keep);
+}
+
+/* Text in which one byte in `rarity` is any byte at all, or one that means something. */
 static char *random_text(size_t n, size_t rarity) {
+    static const char meaning[] = "\"\"\\\\ \t";
     char *text = xmalloc(n);
     for (size_t i = 0; i < n; i++)
-        text[i] = (char)(below(rarity) == 0 ? below(256) : 'a' + below(26));
+        text[i] = (char)(below(rarity) != 0 ? 'a' + below(26)
+                         : below(2) == 0    ? below(256)
+                                            : (size_t)meaning[below(sizeof meaning - 1)]);
     return text;
 }
 
-static void check_stops(json_stops_fn *find_stops) {
-    static const size_t rarities[] = {1, 2, 5, 20, 200};
-    uint32_t *got = xmalloc(JSON_STOPS_ROOM * sizeof *got);
-    uint32_t *want = xmalloc(JSON_STOPS_ROOM * sizeof *want);
-    for (int round = 0; round < STOP_ROUNDS; round++) {
-        size_t n = JSON_STOPS_BLOCK * (1 + below(JSON_STOPS_WINDOW / JSON_STOPS_BLOCK));
-        char *text = random_text(n, rarities[round % 5]);
-        size_t count = stops_one_by_one(text, n, want);
-        assert_int_equal(find_stops(text, n, got), count);
-        assert_memory_equal(got, want, count * sizeof *want);
-        free(text);
-    }
-    free(got);
-    free(want);
-}
+static const size_t rarities[] = {1, 2, 5, 20, 200};
 
-static void stops(void **state) {
-    (void)state;
-    for (int simd = JSON_PLAIN; simd < JSON_SIMD_COUNT; simd++)
-        if (json_stops_for((enum json_simd)simd))
-            check_stops(json_stops_for((enum json_simd)simd));
-}
-
-static void stops_of_each_byte(void **state) {
+static void indexes_as_byte_by_byte(void **state) {
     (void)state;
     for (int simd = JSON_PLAIN; simd < JSON_SIMD_COUNT; simd++) {
-        json_stops_fn *find_stops = json_stops_for((enum json_simd)simd);
-        for (int c = 0; find_stops && c < 256; c++) {
-            char block[JSON_STOPS_BLOCK];
-            uint32_t got[JSON_STOPS_ROOM], want[JSON_STOPS_ROOM];
-            memset(block, c, sizeof block);
-            size_t count = stops_one_by_one(block, sizeof block, want);
-            assert_int_equal(find_stops(block, sizeof block, got), count);
-            assert_memory_equal(got, want, count * sizeof *want);
+        const struct json_vectors *vectors = json_vectors_for((enum json_simd)simd);
+        for (int round = 0; vectors && round < INDEX_ROUNDS; round++) {
+            size_t n = JSON_BLOCK * (1 + below(JSON_WINDOW_BLOCKS));
+            char *text = random_text(n, rarities[round % 5]);
+            assert_same_index(text, n, vectors->index);
+            free(text);
         }
     }
 }
 
+/* Outside a string and within one. */
+static void indexes_each_byte(void **state) {
+    (void)state;
+    for (int simd = JSON_PLAIN; simd < JSON_SIMD_COUNT; simd++) {
+        const struct json_vectors *vectors = json_vectors_for((enum json_simd)simd);
+        for (int c = 0; vectors && c < 256; c++) {
+            char text[2 * JSON_BLOCK];
+            memset(text, c, sizeof text);
+            assert_same_index(text, sizeof text, vectors->index);
+            text[0] = '"';
+            assert_same_index(text, sizeof text, vectors->index);
+        }
+    }
+}
+
+static size_t pack_one_by_one(const char *text, const uint64_t *keep, size_t from, size_t to,
+                              char *dst) {
+    size_t n = 0;
+    for (size_t i = from; i < to; i++)
+        if (keep[i / JSON_BLOCK] >> i % JSON_BLOCK & 1)
+            dst[n++] = text[i];
+    return n;
+}
+
+static void packs_what_is_kept(void **state) {
+    (void)state;
+    static char got[BYTES + JSON_PACK_SLACK], want[BYTES];
+    static uint64_t keep[JSON_WINDOW_BLOCKS + 1];
+    char *text = random_text(BYTES + JSON_BLOCK, 2);
+    for (int simd = JSON_PLAIN; simd < JSON_SIMD_COUNT; simd++) {
+        const struct json_vectors *vectors = json_vectors_for((enum json_simd)simd);
+        for (int round = 0; vectors && round < INDEX_ROUNDS; round++) {
+            for (size_t i = 0; i < JSON_WINDOW_BLOCKS; i++) {
+                keep[i] = splitmix64(seed++);
+                for (size_t more = below(4); more > 0; more--) /* few runs, none, or one */
+                    keep[i] =
+                        round % 2 ? keep[i] | splitmix64(seed++) : keep[i] & splitmix64(seed++);
+                if (below(8) == 0)
+                    keep[i] = round % 2 ? ~UINT64_C(0) : 0;
+            }
+            size_t from = below(BYTES + 1), to = from + below(BYTES - from + 1);
+            size_t n = pack_one_by_one(text, keep, from, to, want);
+            memset(got, 0x5a, sizeof got);
+            assert_ptr_equal(vectors->pack(text, keep, from, to, got), got + n);
+            assert_memory_equal(got, want, n);
+            for (size_t i = n + JSON_PACK_SLACK; i < sizeof got; i++)
+                assert_int_equal(got[i], 0x5a);
+        }
+    }
+    free(text);
+}
+
 static void the_best_can_be_run(void **state) {
     (void)state;
-    assert_non_null(json_stops_for(json_simd_best()));
-    assert_null(json_stops_for(JSON_SIMD_COUNT));
+    assert_non_null(json_vectors_for(json_simd_best()));
+    assert_null(json_vectors_for(JSON_SIMD_COUNT));
 }
 
 /* ---- Mutations ---------------------------------------------------------------------------------- */
@@ -209,11 +277,9 @@ static void mutants_are_json_to_both(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stops),
-        cmocka_unit_test(stops_of_each_byte),
-        cmocka_unit_test(the_best_can_be_run),
-        cmocka_unit_test(mutants_are_minified_alike),
-        cmocka_unit_test(mutants_are_json_to_both),
+        cmocka_unit_test(indexes_as_byte_by_byte),    cmocka_unit_test(indexes_each_byte),
+        cmocka_unit_test(packs_what_is_kept),         cmocka_unit_test(the_best_can_be_run),
+        cmocka_unit_test(mutants_are_minified_alike), cmocka_unit_test(mutants_are_json_to_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
