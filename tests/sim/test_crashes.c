@@ -18,7 +18,7 @@
 
 /* For programs that are ten times as slow. */
 #ifdef SIM_SHORT
-enum { SIM_STRIDE = 100, SIM_FIRST_STRIDE = 4, SIM_FAULT_STRIDE = 7 };
+enum { SIM_STRIDE = 100, SIM_FIRST_STRIDE = 11, SIM_FAULT_STRIDE = 19 };
 #else
 enum { SIM_STRIDE = 1, SIM_FIRST_STRIDE = 1, SIM_FAULT_STRIDE = 1 };
 #endif
