@@ -63,7 +63,7 @@ static int link_upload(struct directory *d, const struct upload *u, const struct
                        struct error *e) {
     char *path = directory_path(d, op->key);
     int rc = -1;
-    for (int attempt = 0; attempt < 2 && rc; attempt++) {
+    for (int attempt = 0; attempt < 2; attempt++) {
         if ((rc = directory_make_parents(d, op->key, e)))
             break;
         rc = d->io->link(d->io, u->path, path);
@@ -72,8 +72,9 @@ static int link_upload(struct directory *d, const struct upload *u, const struct
             rc = must_exist(d, op, e);
             break;
         }
-        if (rc)
-            (void)directory_error(e, errnum, "create", path);
+        if (!rc)
+            break;
+        (void)directory_error(e, errnum, "create", path);
         if (errnum != ENOENT)
             break;
         directory_forget_parents(d);
