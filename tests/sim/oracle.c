@@ -8,7 +8,7 @@
 #include "base/checksum.h"
 #include "base/memory.h"
 #include "checkpoint/chain.h"
-#include "checkpoint/codec.h"
+#include "decoded.h"
 #include "world.h"
 
 void oracle_clear(struct oracle *o) {
@@ -238,55 +238,53 @@ static void forget_rebuilt(struct world *w, const struct checkpoint *k) {
 }
 
 static void use_checkpoint(struct world *w, const char *data, size_t len, uint64_t number) {
-    struct checkpoint k;
     struct error e;
-    if (checkpoint_decode(data, len, &k, &e) != 0) {
+    const struct checkpoint *k = decoded_checkpoint(data, len, &e);
+    if (!k) {
         world_fail(w, "checkpoint %" PRIu64 ": %s", number, e.text);
         return;
     }
-    if (k.number != number || k.next < w->oracle.next)
+    if (k->number != number || k->next < w->oracle.next)
         world_fail(w,
                    "checkpoint %" PRIu64 " says %" PRIu64 "; next goes back from %" PRId64
                    " to %" PRId64,
-                   number, k.number, w->oracle.next, k.next);
-    for (size_t i = 0; i < k.n_commits; i++)
-        (void)list_file(w, &k.commits[i]);
-    forget_rebuilt(w, &k);
+                   number, k->number, w->oracle.next, k->next);
+    for (size_t i = 0; i < k->n_commits; i++)
+        (void)list_file(w, &k->commits[i]);
+    forget_rebuilt(w, k);
     w->oracle.newest = number;
-    w->oracle.next = k.next;
-    w->oracle.clean = checkpoint_is_clean(&k);
+    w->oracle.next = k->next;
+    w->oracle.clean = checkpoint_is_clean(k);
     world_trace(w,
                 "    checkpoint %" PRIu64 "%s: next %" PRId64 ", replay from %" PRId64
                 ", %zu gaps, %zu files, %zu commits",
-                k.number, k.claim ? " (claim)" : "", k.next, k.replay_from, k.n_gaps, k.n_files,
-                k.n_commits);
-    check_cover(w, &k);
-    check_totals(w, &k);
-    check_replay_point(w, &k);
-    check_last(w, &k);
-    checkpoint_clear(&k);
+                k->number, k->claim ? " (claim)" : "", k->next, k->replay_from, k->n_gaps,
+                k->n_files, k->n_commits);
+    check_cover(w, k);
+    check_totals(w, k);
+    check_replay_point(w, k);
+    check_last(w, k);
 }
 
 /* ---- Manifests ---------------------------------------------------------------------------------- */
 
 static void use_manifest(struct world *w, const char *key, const char *data, size_t len,
                          bool just_now) {
-    struct manifest m;
     struct error e;
-    if (manifest_decode(data, len, &m, &e) != 0) {
+    const struct manifest *m = decoded_manifest(data, len, &e);
+    if (!m) {
         world_fail(w, "%s: %s", key, e.text);
         return;
     }
-    for (size_t i = 0; i < m.n_files; i++) {
-        if (just_now && !find(&w->oracle, m.files[i].key))
-            world_fail(w, "%s lists %s, which no checkpoint has listed", key, m.files[i].key);
-        struct listed *l = list_file(w, &m.files[i]);
+    for (size_t i = 0; i < m->n_files; i++) {
+        if (just_now && !find(&w->oracle, m->files[i].key))
+            world_fail(w, "%s lists %s, which no checkpoint has listed", key, m->files[i].key);
+        struct listed *l = list_file(w, &m->files[i]);
         size_t n;
         l->in_manifest = true;
-        if (!l->taken && !world_object(w, m.files[i].key, &n))
-            world_fail(w, "%s lists %s, which is not there", key, m.files[i].key);
+        if (!l->taken && !world_object(w, m->files[i].key, &n))
+            world_fail(w, "%s lists %s, which is not there", key, m->files[i].key);
     }
-    manifest_clear(&m);
 }
 
 /* A manifest is a pure function of its checkpoint. */
@@ -295,16 +293,10 @@ static void check_manifest(struct world *w, const char *key, const char *data, s
     char *chain = xasprintf(CHAIN_PREFIX "%s", name);
     size_t n;
     const char *bytes = world_object(w, chain, &n);
-    struct checkpoint k;
-    struct error e;
-    if (bytes && checkpoint_decode(bytes, n, &k, &e) == 0) {
-        struct buffer b;
-        buffer_init(&b, CHECKPOINT_BYTES_MAX);
-        manifest_encode(&k, &b);
-        if (b.len != len || memcmp(b.data, data, len) != 0)
+    const struct buffer *must = bytes ? decoded_manifest_of(bytes, n) : NULL;
+    if (must) {
+        if (must->len != len || memcmp(must->data, data, len) != 0)
             world_fail(w, "%s is not what its checkpoint says", key);
-        buffer_free(&b);
-        checkpoint_clear(&k);
     } else if (chain_parse_name(name) > w->oracle.newest) {
         world_fail(w, "%s is of a checkpoint that does not exist", key);
     }
@@ -326,13 +318,9 @@ static void remember_put(struct oracle *o, uint64_t number, const char *data, si
 }
 
 static bool is_claim(const char *data, size_t len) {
-    struct checkpoint k;
     struct error e;
-    if (checkpoint_decode(data, len, &k, &e) != 0)
-        return false;
-    bool claim = k.claim;
-    checkpoint_clear(&k);
-    return claim;
+    const struct checkpoint *k = decoded_checkpoint(data, len, &e);
+    return k && k->claim;
 }
 
 /* ---- As things happen --------------------------------------------------------------------------- */
