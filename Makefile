@@ -107,6 +107,9 @@ all: $(BIN) ## Build build/tidemark (the default)
 test-programs: $(TESTS)
 bench-programs: $(BENCHES)
 programs: $(BIN) $(TESTS) $(HOT_PATH) $(BENCHES)
+# For clang, of which only warnings are wanted.
+.PHONY: objects
+objects: $(patsubst %.c,$(OUT)/%.o,$(filter-out $(FUZZ_SOURCES) $(SHIM_SOURCES),$(C_SOURCES)))
 # For scripts/test.
 .PHONY: list-tests
 list-tests:
@@ -206,8 +209,8 @@ asan: ## Unit tests and simulation under AddressSanitizer and UndefinedBehaviorS
 tsan: ## Unit tests under ThreadSanitizer
 	@scripts/test tsan
 
-clang: ## Build with clang as well, warnings are errors
-	@+$(SUBMAKE) VARIANT=clang programs
+clang: ## Compile with clang as well, warnings are errors
+	@+$(SUBMAKE) VARIANT=clang objects
 
 fuzz: ## Fuzz every decoder for FUZZ_SECONDS=60 each; tests/fuzz/run says more
 	@+$(SUBMAKE) VARIANT=fuzz fuzz-programs
