@@ -144,7 +144,7 @@ def test_a_hundred_members_join_and_leave(kafka, make_job, directory_store):
             time.sleep(0.02)
 
     while sum(leaves.values()) < 50 or min(leaves.values()) < 10 or kafka.generations(group) < 100:
-        assert time.monotonic() - began < 150, f"{leaves}, {kafka.generations(group)} rebalances"
+        assert time.monotonic() - began < 400, f"{leaves}, {kafka.generations(group)} rebalances"
         pause()
         alive(*members, generator)
         victim = dice.randrange(3)

@@ -68,11 +68,17 @@ def free_port():
     raise RuntimeError("no free port found")
 
 
+# Time-outs are what an idle machine needs at the most; a busy one with two cores needs more.
+PATIENCE = 3
+
+
 def wait_until(condition, what, timeout=30.0, interval=0.05):
-    """Call condition() until it returns something true, and return that; fail after the timeout.
+    """Call condition() until it returns something true, and return that; fail after the timeout,
+    three times over.
 
     `what` completes the sentence "timed out waiting for ..."; it may be a function, called then.
     """
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         result = condition()
