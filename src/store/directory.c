@@ -125,8 +125,7 @@ static void set_wake(struct store *s, void (*fn)(void *ctx), void *ctx) {
 }
 
 static void release(struct directory *d) {
-    while (d->uploads)
-        directory_upload_drop(d, d->uploads); /* the files stay: rule 10 */
+    directory_upload_drop_all(d); /* the files stay: rule 10 */
     directory_forget_parents(d);
     (void)pthread_cond_destroy(&d->submitted);
     (void)pthread_cond_destroy(&d->finished);

@@ -9,6 +9,10 @@
 /* Names of files on their way: 8 random bytes, and O_EXCL refuses the one in 2^64 that exists already. */
 enum { DIRECTORY_ID_BYTES = 8, DIRECTORY_ID_LEN = 2 * DIRECTORY_ID_BYTES };
 enum { DURABLE_MAX = 64 };
+/* Thousands of uploads are unfinished where as many windows are open, so they are found by a table. Open
+ * files kept; others are synced, closed and reopened on their next use. So a process that loses
+ * partitions to others, and with them uploads that it never completes, does not run out of them. */
+enum { UPLOAD_BUCKETS = 1024, OPEN_MAX_UPLOADS = 128 };
 
 #define DIRECTORY_UPLOADS_NAME ".uploads"
 #define DIRECTORY_UPLOADS DIRECTORY_UPLOADS_NAME "/"
@@ -16,7 +20,7 @@ enum { DURABLE_MAX = 64 };
 
 /* An upload that this process created. */
 struct upload {
-    struct upload *next; /* most recently used first */
+    struct upload *next; /* of its bucket */
     char *id, *key, *path;
     int fd;         /* -1: closed because others were used more recently; always clean then */
     bool dirty;     /* written since the last fdatasync */
@@ -32,8 +36,9 @@ struct directory {
     struct random *random;
 
     /* The I/O thread's own. */
-    struct upload *uploads;
-    size_t n_open;              /* uploads with an open fd */
+    struct upload *uploads[UPLOAD_BUCKETS];
+    struct upload *open[OPEN_MAX_UPLOADS]; /* those with an open fd, least recently used first */
+    size_t n_open;
     char *durable[DURABLE_MAX]; /* directories (relative) that this process knows to be durable */
     size_t durable_next;
     bool untrusted; /* a directory's fsync failed: nothing more is written */
@@ -129,5 +134,6 @@ struct upload *directory_upload_use(struct directory *d, const char *id, const c
 int directory_upload_sync(struct directory *d, struct upload *u, struct error *e);
 /* Closes and forgets it; the file stays. */
 void directory_upload_drop(struct directory *d, struct upload *u);
+void directory_upload_drop_all(struct directory *d);
 
 #endif

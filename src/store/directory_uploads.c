@@ -9,10 +9,6 @@
 #include "base/memory.h"
 #include "store/directory_internal.h"
 
-/* Open files kept; others are synced, closed and reopened on their next use. So a process that loses
- * partitions to others, and with them uploads that it never completes, does not run out of them. */
-enum { OPEN_MAX_UPLOADS = 128 };
-
 /* ---- The table ---------------------------------------------------------------------------------- */
 
 static int untrusted(struct error *e, const struct upload *u) {
@@ -22,38 +18,66 @@ static int untrusted(struct error *e, const struct upload *u) {
                      u->path);
 }
 
-static void close_upload(struct directory *d, struct upload *u) {
-    if (u->fd < 0)
-        return;
-    (void)d->io->close(d->io, u->fd);
-    u->fd = -1;
-    d->n_open--;
+/* FNV-1a; ids are random, but a checkpoint may have any text. */
+static struct upload **bucket_of(struct directory *d, const char *id) {
+    uint32_t hash = 2166136261u;
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char)*id) * 16777619u;
+    return &d->uploads[hash % UPLOAD_BUCKETS];
 }
 
-/* Finds it and moves it to the front. */
 struct upload *directory_upload_find(struct directory *d, const char *id, const char *key) {
-    for (struct upload **p = &d->uploads; *p; p = &(*p)->next) {
-        struct upload *u = *p;
-        if (strcmp(u->id, id) == 0 && strcmp(u->key, key) == 0) {
-            *p = u->next;
-            u->next = d->uploads;
-            d->uploads = u;
+    for (struct upload *u = *bucket_of(d, id); u; u = u->next)
+        if (strcmp(u->id, id) == 0 && strcmp(u->key, key) == 0)
             return u;
-        }
-    }
     return NULL;
 }
 
-void directory_upload_drop(struct directory *d, struct upload *u) {
-    struct upload **p = &d->uploads;
-    while (*p != u)
-        p = &(*p)->next;
-    *p = u->next;
+static void keep_open(struct directory *d, struct upload *u, int fd) {
+    assert(d->n_open < OPEN_MAX_UPLOADS);
+    u->fd = fd;
+    d->open[d->n_open++] = u;
+}
+
+static void remove_open(struct directory *d, const struct upload *u) {
+    size_t i = 0;
+    while (d->open[i] != u)
+        i++;
+    d->n_open--;
+    memmove(d->open + i, d->open + i + 1, (d->n_open - i) * sizeof *d->open);
+}
+
+static void close_upload(struct directory *d, struct upload *u) {
+    if (u->fd < 0)
+        return;
+    remove_open(d, u);
+    (void)d->io->close(d->io, u->fd);
+    u->fd = -1;
+}
+
+static void free_upload(struct directory *d, struct upload *u) {
     close_upload(d, u);
     free(u->id);
     free(u->key);
     free(u->path);
     free(u);
+}
+
+void directory_upload_drop(struct directory *d, struct upload *u) {
+    struct upload **p = bucket_of(d, u->id);
+    while (*p != u)
+        p = &(*p)->next;
+    *p = u->next;
+    free_upload(d, u);
+}
+
+void directory_upload_drop_all(struct directory *d) {
+    for (size_t i = 0; i < UPLOAD_BUCKETS; i++)
+        while (d->uploads[i]) {
+            struct upload *u = d->uploads[i];
+            d->uploads[i] = u->next;
+            free_upload(d, u);
+        }
 }
 
 int directory_upload_sync(struct directory *d, struct upload *u, struct error *e) {
@@ -73,15 +97,10 @@ int directory_upload_sync(struct directory *d, struct upload *u, struct error *e
 /* Makes room for one more open file. A dirty file is synced before it is closed, because a failure
  * to write it back would be reported to nobody afterwards. */
 static void limit_open(struct directory *d) {
-    while (d->n_open >= OPEN_MAX_UPLOADS) {
-        struct upload *oldest = d->uploads;
-        for (struct upload *u = d->uploads; u; u = u->next)
-            if (u->fd >= 0)
-                oldest = u;
-        assert(oldest && oldest->fd >= 0);
+    while (d->n_open == OPEN_MAX_UPLOADS) {
         struct error e; /* its next use says so: it is untrusted then */
-        (void)directory_upload_sync(d, oldest, &e);
-        close_upload(d, oldest);
+        (void)directory_upload_sync(d, d->open[0], &e);
+        close_upload(d, d->open[0]);
     }
 }
 
@@ -102,8 +121,7 @@ static int reopen(struct directory *d, struct upload *u, struct error *e) {
         (void)d->io->close(d->io, fd);
         return rc;
     }
-    u->fd = fd;
-    d->n_open++;
+    keep_open(d, u, fd);
     return 0;
 }
 
@@ -119,8 +137,10 @@ struct upload *directory_upload_use(struct directory *d, const char *id, const c
         (void)untrusted(e, u);
         return NULL;
     }
-    if (u->fd < 0 && reopen(d, u, e))
-        return NULL;
+    if (u->fd < 0)
+        return reopen(d, u, e) == 0 ? u : NULL;
+    remove_open(d, u); /* to the end: used last */
+    d->open[d->n_open++] = u;
     return u;
 }
 
@@ -129,10 +149,10 @@ struct upload *directory_upload_use(struct directory *d, const char *id, const c
 static int create_file(struct directory *d, const char *name, struct upload *u, struct error *e) {
     struct stat st;
     limit_open(d);
-    u->fd = directory_open_new(d, name, u->path, e);
-    if (u->fd < 0)
+    int fd = directory_open_new(d, name, u->path, e);
+    if (fd < 0)
         return -1;
-    d->n_open++;
+    keep_open(d, u, fd);
     if (d->io->fstat(d->io, u->fd, &st))
         (void)directory_error(e, errno, "examine", u->path);
     else if (directory_sync_parent(d, name, e) == 0) {
@@ -155,8 +175,9 @@ void directory_create(struct directory *d, struct store_op *op) {
     char *name = directory_upload_name(u->id, op->key);
     u->path = directory_path(d, name);
     int rc = create_file(d, name, u, &op->error);
-    u->next = d->uploads;
-    d->uploads = u;
+    struct upload **bucket = bucket_of(d, u->id);
+    u->next = *bucket;
+    *bucket = u;
     if (rc)
         directory_upload_drop(d, u);
     else

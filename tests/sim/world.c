@@ -213,8 +213,7 @@ static void free_handle(struct store *s) {
     struct handle *h = self(s);
     struct directory *d = h->directory;
     if (d) {
-        while (d->uploads)
-            directory_upload_drop(d, d->uploads);
+        directory_upload_drop_all(d);
         directory_forget_parents(d);
         free(d->store.path);
         free(d);
