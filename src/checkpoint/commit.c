@@ -15,8 +15,9 @@ enum {
     BACKOFF_MAX_MS = 10000,
     VANISHED_PATIENCE_MS = 60000, /* rule 9: no upload and no object for so long: stop */
     INVALID_PATIENCE_MS =
-        10000,          /* the upload is known, but not its parts: nobody can complete it */
-    MANIFESTS_BACK = 64 /* a predecessor's that are searched for a vanished file */
+        10000,           /* the upload is known, but not its parts: nobody can complete it */
+    MANIFESTS_BACK = 64, /* a predecessor's that are searched for a vanished file */
+    UNDER_WAY_MAX = 64   /* Completes: thousands of files may be listed at once */
 };
 
 enum commit_state {
@@ -25,11 +26,20 @@ enum commit_state {
     COMMIT_SENT,     /* Complete under way */
     COMMIT_LOOKING,  /* Complete failed: is the object, or a manifest, there? (HEAD or GET) */
     COMMIT_LOST,     /* rule 9: to be rebuilt from Kafka */
-    COMMIT_VISIBLE   /* published; stays until a manifest that lists it is put */
+    COMMIT_VISIBLE,  /* published; stays until a manifest that lists it is put */
+    COMMIT_STATES
+};
+
+/* What publishing one takes: large, and there may be thousands that wait. */
+struct attempt {
+    struct store_op op;
+    struct error why;  /* of the last Complete */
+    uint64_t manifest; /* vanished: the number of the manifest that is searched */
+    char *manifest_key;
 };
 
 struct commit {
-    struct commit *next;
+    struct commit *next, *next_due;
     struct commits *all;
     struct file_entry file;
     uint64_t sequence; /* order of commits_add, from 1 */
@@ -40,10 +50,7 @@ struct commit {
     bool first_answer; /* ... and it was the first answer to the first Complete ever sent */
     int64_t gone_since_ms, due_ms, backoff_ms;
     bool told_missing;
-    struct error why;  /* of the last Complete */
-    uint64_t manifest; /* vanished: the number of the manifest that is searched */
-    char *manifest_key;
-    struct store_op op;
+    struct attempt *attempt; /* from the first Complete until it is published */
 };
 
 /* A durable checkpoint whose manifest is not put yet, in the order of numbers. */
@@ -59,6 +66,8 @@ struct commits {
     struct commits_config cfg;
     char *manifest_prefix;
     struct commit *head, **tail;
+    size_t in_state[COMMIT_STATES];
+    struct commit *due, **due_tail; /* in DUE, in the order in which they came to be */
     struct pending_manifest *manifests, **manifests_tail;
     uint64_t claim;              /* its number */
     uint64_t sequence, snapshot; /* of the newest entry; of the newest in the last snapshot */
@@ -73,15 +82,24 @@ struct commits *commits_new(const struct commits_config *cfg) {
     c->cfg = *cfg;
     c->manifest_prefix = xstrdup(cfg->manifest_prefix);
     c->tail = &c->head;
+    c->due_tail = &c->due;
     c->manifests_tail = &c->manifests;
     c->manifest_backoff_ms = BACKOFF_MIN_MS;
     return c;
 }
 
+static void free_attempt(struct commit *m) {
+    if (!m->attempt)
+        return;
+    store_op_clear(&m->attempt->op);
+    free(m->attempt->manifest_key);
+    free(m->attempt);
+    m->attempt = NULL;
+}
+
 static void free_commit(struct commit *m) {
-    store_op_clear(&m->op);
+    free_attempt(m);
     file_entry_clear(&m->file);
-    free(m->manifest_key);
     free(m);
 }
 
@@ -109,6 +127,18 @@ void commits_free(struct commits *c) {
     free(c);
 }
 
+static void set_state(struct commit *m, enum commit_state state) {
+    struct commits *c = m->all;
+    c->in_state[m->state]--;
+    c->in_state[state]++;
+    m->state = state;
+    if (state != COMMIT_DUE)
+        return;
+    m->next_due = NULL;
+    *c->due_tail = m;
+    c->due_tail = &m->next_due;
+}
+
 void commits_add(struct commits *c, struct file_entry *f, bool own, bool fresh) {
     struct commit *m = xcalloc(1, sizeof *m);
     m->all = c;
@@ -121,6 +151,7 @@ void commits_add(struct commits *c, struct file_entry *f, bool own, bool fresh) 
     *c->tail = m;
     c->tail = &m->next;
     c->count++;
+    c->in_state[m->state]++;
 }
 
 void commits_snapshot(struct commits *c, struct checkpoint *k) {
@@ -143,17 +174,11 @@ void commits_restore(struct commits *c, const struct checkpoint *claim, size_t i
 }
 
 size_t commits_unlisted(const struct commits *c) {
-    size_t n = 0;
-    for (const struct commit *m = c->head; m; m = m->next)
-        n += m->state == COMMIT_UNLISTED;
-    return n;
+    return c->in_state[COMMIT_UNLISTED];
 }
 
 bool commits_settled(const struct commits *c) {
-    for (const struct commit *m = c->head; m; m = m->next)
-        if (m->state == COMMIT_DUE || m->state == COMMIT_SENT || m->state == COMMIT_LOOKING)
-            return false;
-    return true;
+    return c->in_state[COMMIT_DUE] + c->in_state[COMMIT_SENT] + c->in_state[COMMIT_LOOKING] == 0;
 }
 
 static bool is_lost(const struct commits *c, const struct file_entry *f) {
@@ -217,18 +242,19 @@ static int64_t jittered(struct commits *c, int64_t *backoff_ms) {
 }
 
 static void visible(struct commit *m) {
-    m->state = COMMIT_VISIBLE;
+    set_state(m, COMMIT_VISIBLE);
+    free_attempt(m);
     m->all->cfg.published(m->all->cfg.ctx, &m->file);
 }
 
 static void again(struct commit *m) {
-    m->state = COMMIT_DUE;
     m->due_ms = jittered(m->all, &m->backoff_ms);
+    set_state(m, COMMIT_DUE);
 }
 
 static void lost(struct commit *m) {
-    m->state = COMMIT_LOST;
-    m->all->cfg.lost_upload(m->all->cfg.ctx, &m->file, &m->why);
+    set_state(m, COMMIT_LOST);
+    m->all->cfg.lost_upload(m->all->cfg.ctx, &m->file, &m->attempt->why);
 }
 
 /* Rule 9, the operator's part: gone for a minute, and in no manifest. */
@@ -244,11 +270,11 @@ static void vanished(struct commit *m) {
     }
     /* InvalidPart: the store knows the upload, so it was never completed. MinIO leaves it so for good
      * when a client goes away in the middle of Complete (it removes the parts' metadata first). */
-    if (c->cfg.lost == LOST_REBUILD || m->why.code == ERR_INVALID_PART) {
+    if (c->cfg.lost == LOST_REBUILD || m->attempt->why.code == ERR_INVALID_PART) {
         lost(m);
         return;
     }
-    struct error e = m->why;
+    struct error e = m->attempt->why;
     (void)error_wrap(&e,
                      "partition %d: %s%s (offsets %" PRId64 " to %" PRId64 ", %" PRIu64
                      " events) is neither an upload nor an object, and it may have been published "
@@ -260,7 +286,7 @@ static void vanished(struct commit *m) {
 }
 
 static bool patience_left(const struct commit *m) {
-    bool invalid = m->why.code == ERR_INVALID_PART;
+    bool invalid = m->attempt->why.code == ERR_INVALID_PART;
     return clock_monotonic(m->all->cfg.clock) - m->gone_since_ms <
            (invalid ? INVALID_PATIENCE_MS : VANISHED_PATIENCE_MS);
 }
@@ -277,6 +303,12 @@ static void tell_missing(struct commit *m) {
 }
 
 static void search_manifest(struct commit *m);
+static void complete_due(struct commits *c, int64_t now_ms);
+
+/* There is room for another to be under way. */
+static void answered(struct commits *c) {
+    complete_due(c, clock_monotonic(c->cfg.clock));
+}
 
 static bool lists(const struct store_op *op, const char *key) {
     struct manifest manifest;
@@ -296,19 +328,20 @@ static void on_manifest_read(struct store_op *op) {
     if (lists(op, m->file.key)) {
         log_info_of(m->all->cfg.partition, "file_taken_away",
                     "%s%s was published (manifest %" PRIu64 ") and is gone since",
-                    m->all->cfg.store->path, m->file.key, m->manifest);
+                    m->all->cfg.store->path, m->file.key, m->attempt->manifest);
         visible(m);
     } else {
-        m->manifest--;
+        m->attempt->manifest--;
         search_manifest(m);
     }
+    answered(m->all);
 }
 
 /* A consumer may take a file away as soon as a manifest lists it, and the process that put the
  * manifest may have died before a checkpoint said so. */
 static void search_manifest(struct commit *m) {
     struct commits *c = m->all;
-    if (m->manifest == 0 || m->manifest + MANIFESTS_BACK < c->claim) {
+    if (m->attempt->manifest == 0 || m->attempt->manifest + MANIFESTS_BACK < c->claim) {
         if (patience_left(m)) {
             tell_missing(m);
             again(m);
@@ -318,18 +351,18 @@ static void search_manifest(struct commit *m) {
         return;
     }
     char name[32];
-    chain_name(m->manifest, name);
-    free(m->manifest_key);
-    m->manifest_key = xasprintf("%s%s", c->manifest_prefix, name);
-    store_op_clear(&m->op);
-    m->op = (struct store_op){.kind = STORE_GET,
-                              .key = m->manifest_key,
-                              .max_bytes = CHECKPOINT_BYTES_MAX,
-                              .retry_ms = 30000,
-                              .done = on_manifest_read,
-                              .ctx = m};
+    chain_name(m->attempt->manifest, name);
+    free(m->attempt->manifest_key);
+    m->attempt->manifest_key = xasprintf("%s%s", c->manifest_prefix, name);
+    store_op_clear(&m->attempt->op);
+    m->attempt->op = (struct store_op){.kind = STORE_GET,
+                                       .key = m->attempt->manifest_key,
+                                       .max_bytes = CHECKPOINT_BYTES_MAX,
+                                       .retry_ms = 30000,
+                                       .done = on_manifest_read,
+                                       .ctx = m};
     c->inflight++;
-    store_submit(c->cfg.store, &m->op);
+    store_submit(c->cfg.store, &m->attempt->op);
 }
 
 /* No upload and no object. Rule 9 tells the cases apart. Manifests are searched at once, because a
@@ -344,7 +377,7 @@ static void nowhere(struct commit *m) {
     } else if (!first && patience_left(m)) {
         again(m);
     } else {
-        m->manifest = c->claim ? c->claim - 1 : 0;
+        m->attempt->manifest = c->claim ? c->claim - 1 : 0;
         search_manifest(m);
     }
 }
@@ -372,29 +405,28 @@ static void on_head(struct store_op *op) {
                          m->all->cfg.store->path, m->file.key);
         stop(m->all, &e);
     }
+    answered(m->all);
 }
 
 static void submit(struct commit *m, enum store_kind kind, void (*done)(struct store_op *)) {
-    store_op_clear(&m->op);
-    m->op = (struct store_op){.kind = kind,
-                              .key = m->file.key,
-                              .upload = m->file.upload,
-                              .parts = m->file.parts,
-                              .n_parts = m->file.n_parts,
-                              .bytes = m->file.bytes,
-                              .inherited = !m->own,
-                              .retry_ms = 30000,
-                              .done = done,
-                              .ctx = m};
+    store_op_clear(&m->attempt->op);
+    m->attempt->op = (struct store_op){.kind = kind,
+                                       .key = m->file.key,
+                                       .upload = m->file.upload,
+                                       .parts = m->file.parts,
+                                       .n_parts = m->file.n_parts,
+                                       .bytes = m->file.bytes,
+                                       .inherited = !m->own,
+                                       .retry_ms = 30000,
+                                       .done = done,
+                                       .ctx = m};
     m->all->inflight++;
-    store_submit(m->all->cfg.store, &m->op);
+    store_submit(m->all->cfg.store, &m->attempt->op);
 }
 
 /* Rule 8: success, or the key existing with the listed size; time-outs, 409, 5xx: repeat. */
-static void on_complete(struct store_op *op) {
-    struct commit *m = op->ctx;
-    m->all->inflight--;
-    m->why = op->error;
+static void judge_complete(struct commit *m, const struct store_op *op) {
+    m->attempt->why = op->error;
     enum error_code code = op->error.code;
     if (code == ERR_NONE) {
         visible(m);
@@ -406,34 +438,54 @@ static void on_complete(struct store_op *op) {
     if (m->attempts == 1)
         m->first_answer = m->gone;
     if (m->gone || code == ERR_EXISTS) {
-        m->state = COMMIT_LOOKING;
+        set_state(m, COMMIT_LOOKING);
         submit(m, STORE_HEAD, on_head);
     } else if (op->error.retriable) {
         log_warn_of(m->all->cfg.partition, "publish_retry",
                     "partition %d: publishing %s%s: %s; trying again", m->all->cfg.partition,
-                    m->all->cfg.store->path, m->file.key, m->why.text);
+                    m->all->cfg.store->path, m->file.key, m->attempt->why.text);
         again(m);
     } else {
-        (void)error_wrap(&m->why, "partition %d: cannot publish %s%s", m->all->cfg.partition,
-                         m->all->cfg.store->path, m->file.key);
-        stop(m->all, &m->why);
+        (void)error_wrap(&m->attempt->why, "partition %d: cannot publish %s%s",
+                         m->all->cfg.partition, m->all->cfg.store->path, m->file.key);
+        stop(m->all, &m->attempt->why);
     }
 }
 
+static void on_complete(struct store_op *op) {
+    struct commit *m = op->ctx;
+    m->all->inflight--;
+    judge_complete(m, op);
+    answered(m->all);
+}
+
+static void complete(struct commit *m) {
+    set_state(m, COMMIT_SENT);
+    m->attempts++;
+    if (!m->attempt)
+        m->attempt = xcalloc(1, sizeof *m->attempt);
+    submit(m, STORE_UPLOAD_COMPLETE, on_complete);
+}
+
 static void complete_due(struct commits *c, int64_t now_ms) {
-    for (struct commit *m = c->head; m && !c->stopped; m = m->next) {
-        if (m->state != COMMIT_DUE || now_ms < m->due_ms)
+    struct commit **p = &c->due;
+    while (*p && !c->stopped && c->inflight < UNDER_WAY_MAX) {
+        struct commit *m = *p;
+        if (now_ms < m->due_ms) {
+            p = &m->next_due;
             continue;
-        m->state = COMMIT_SENT;
-        m->attempts++;
-        submit(m, STORE_UPLOAD_COMPLETE, on_complete);
+        }
+        *p = m->next_due;
+        if (!*p)
+            c->due_tail = p;
+        complete(m);
     }
 }
 
 void commits_durable(struct commits *c, const struct checkpoint *k) {
     for (struct commit *m = c->head; m && m->sequence <= c->snapshot; m = m->next)
         if (m->state == COMMIT_UNLISTED)
-            m->state = COMMIT_DUE;
+            set_state(m, COMMIT_DUE);
     if (k->n_commits > 0) {
         struct pending_manifest *p = xcalloc(1, sizeof *p);
         char name[32];
