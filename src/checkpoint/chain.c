@@ -251,6 +251,7 @@ static void durable(struct chain *c) {
     c->newest = c->next;
     c->next = (struct checkpoint){0};
     c->newest_bytes = c->bytes.len;
+    buffer_free(&c->bytes); /* megabytes, where thousands of windows are open */
     remember_own(c, &c->newest);
     finish(c, CHAIN_DURABLE, NULL);
 }

@@ -10,8 +10,10 @@
 #include "base/checksum.h"
 #include "base/memory.h"
 
-/* Encoding builds a tree and lets jansson print it: a checkpoint a partition in 30 s is nowhere near
- * the hot path. JSON_COMPACT with insertion order makes the bytes a function of the content. */
+/* Encoding builds a tree of each member and lets jansson print it: a checkpoint a partition in 30 s is
+ * nowhere near the hot path. Arrays go item by item, because with thousands of open windows a tree of
+ * the whole takes tens of megabytes. JSON_COMPACT with insertion order makes the bytes a function of
+ * the content. */
 
 static json_t *checked(json_t *j) {
     if (!j) /* out of memory or not UTF-8; both inputs are ours */
@@ -102,40 +104,22 @@ static json_t *encode_file(const struct file_entry *f, bool with_upload) {
     return o;
 }
 
-static json_t *encode_files(const struct file_entry *files, size_t n, bool with_upload) {
-    json_t *a = checked(json_array());
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(a, encode_file(&files[i], with_upload)) != 0)
-            out_of_memory();
-    return a;
+static json_t *encode_gap(const struct gap *g) {
+    json_t *o = checked(json_object());
+    put(o, "class", text(event_class_name(g->class)));
+    put(o, "window", ts_or_null(g->window));
+    put(o, "from", integer(g->from));
+    put(o, "to", integer(g->to));
+    put(o, "events", integer((int64_t)g->events));
+    return o;
 }
 
-static json_t *encode_gaps(const struct checkpoint *c) {
-    json_t *a = checked(json_array());
-    for (size_t i = 0; i < c->n_gaps; i++) {
-        json_t *o = checked(json_object());
-        put(o, "class", text(event_class_name(c->gaps[i].class)));
-        put(o, "window", ts_or_null(c->gaps[i].window));
-        put(o, "from", integer(c->gaps[i].from));
-        put(o, "to", integer(c->gaps[i].to));
-        put(o, "events", integer((int64_t)c->gaps[i].events));
-        if (json_array_append_new(a, o) != 0)
-            out_of_memory();
-    }
-    return a;
-}
-
-static json_t *encode_losses(const struct checkpoint *c) {
-    json_t *a = checked(json_array());
-    for (size_t i = 0; i < c->n_losses; i++) {
-        json_t *o = checked(json_object());
-        put(o, "from", integer(c->losses[i].from));
-        put(o, "to", integer(c->losses[i].to));
-        put(o, "events", c->losses[i].events < 0 ? json_null() : integer(c->losses[i].events));
-        if (json_array_append_new(a, o) != 0)
-            out_of_memory();
-    }
-    return a;
+static json_t *encode_loss(const struct loss *l) {
+    json_t *o = checked(json_object());
+    put(o, "from", integer(l->from));
+    put(o, "to", integer(l->to));
+    put(o, "events", l->events < 0 ? json_null() : integer(l->events));
+    return o;
 }
 
 static json_t *encode_writer(const struct checkpoint *c) {
@@ -156,51 +140,92 @@ static json_t *encode_last(const struct checkpoint *c) {
     return o;
 }
 
-/* Prints the tree without its closing brace. */
-static void print_open(json_t *o, struct buffer *out) {
-    char *s = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
-    if (!s)
+static int append(const char *data, size_t len, void *out) {
+    (void)buffer_append(out, data, len); /* its overflow is looked at by who gave it */
+    return 0;
+}
+
+/* Takes the tree. */
+static void print(struct buffer *out, json_t *tree) {
+    if (json_dump_callback(checked(tree), append, out,
+                           JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) != 0)
         out_of_memory();
-    (void)buffer_append(out, s, strlen(s) - 1);
-    free(s);
-    json_decref(o);
+    json_decref(tree);
+}
+
+static void name(struct buffer *out, const char *of) {
+    (void)buffer_printf(out, ",\"%s\":", of);
+}
+
+static void member(struct buffer *out, const char *of, json_t *value) {
+    name(out, of);
+    print(out, value);
+}
+
+static void files(struct buffer *out, const char *of, const struct file_entry *f, size_t n,
+                  bool with_upload) {
+    name(out, of);
+    (void)buffer_puts(out, "[");
+    for (size_t i = 0; i < n; i++) {
+        (void)buffer_puts(out, i > 0 ? "," : "");
+        print(out, encode_file(&f[i], with_upload));
+    }
+    (void)buffer_puts(out, "]");
+}
+
+static void gaps(struct buffer *out, const struct checkpoint *c) {
+    name(out, "gaps");
+    (void)buffer_puts(out, "[");
+    for (size_t i = 0; i < c->n_gaps; i++) {
+        (void)buffer_puts(out, i > 0 ? "," : "");
+        print(out, encode_gap(&c->gaps[i]));
+    }
+    (void)buffer_puts(out, "]");
+}
+
+static void losses(struct buffer *out, const struct checkpoint *c) {
+    name(out, "losses");
+    (void)buffer_puts(out, "[");
+    for (size_t i = 0; i < c->n_losses; i++) {
+        (void)buffer_puts(out, i > 0 ? "," : "");
+        print(out, encode_loss(&c->losses[i]));
+    }
+    (void)buffer_puts(out, "]");
 }
 
 void checkpoint_encode(const struct checkpoint *c, struct buffer *out) {
-    json_t *o = checked(json_object());
-    put(o, "v", integer(1));
-    put(o, "number", integer((int64_t)c->number));
-    put(o, "claim", json_boolean(c->claim));
-    put(o, "claim_id", text(c->claim_id));
-    put(o, "writer", encode_writer(c));
-    put(o, "identity", encode_identity(&c->identity));
-    put(o, "next", integer(c->next));
-    put(o, "last", encode_last(c));
-    put(o, "replay_from", integer(c->replay_from));
-    put(o, "replay_max_ts", ts_or_null(c->replay_max_ts));
-    put(o, "gaps", encode_gaps(c));
-    put(o, "files", encode_files(c->files, c->n_files, true));
-    put(o, "commits", encode_files(c->commits, c->n_commits, true));
-    if (c->n_losses)
-        put(o, "losses", encode_losses(c));
-    put(o, "read", encode_totals(c->read));
-    put(o, "listed", encode_totals(c->listed));
     size_t start = out->len;
-    print_open(o, out);
+    (void)buffer_puts(out, "{\"v\":1");
+    member(out, "number", integer((int64_t)c->number));
+    member(out, "claim", json_boolean(c->claim));
+    member(out, "claim_id", text(c->claim_id));
+    member(out, "writer", encode_writer(c));
+    member(out, "identity", encode_identity(&c->identity));
+    member(out, "next", integer(c->next));
+    member(out, "last", encode_last(c));
+    member(out, "replay_from", integer(c->replay_from));
+    member(out, "replay_max_ts", ts_or_null(c->replay_max_ts));
+    gaps(out, c);
+    files(out, "files", c->files, c->n_files, true);
+    files(out, "commits", c->commits, c->n_commits, true);
+    if (c->n_losses)
+        losses(out, c);
+    member(out, "read", encode_totals(c->read));
+    member(out, "listed", encode_totals(c->listed));
+    if (out->overflow)
+        return;
     uint32_t crc = crc32c(0, out->data + start, out->len - start);
     (void)buffer_printf(out, ",\"crc32c\":\"%08" PRIx32 "\"}", crc);
 }
 
 void manifest_encode(const struct checkpoint *c, struct buffer *out) {
-    json_t *o = checked(json_object());
-    put(o, "v", integer(1));
-    put(o, "checkpoint", integer((int64_t)c->number));
-    put(o, "identity", encode_identity(&c->identity));
-    put(o, "files", encode_files(c->commits, c->n_commits, false));
-    put(o, "read", encode_totals(c->read));
-    put(o, "listed", encode_totals(c->listed));
-    put(o, "next", integer(c->next));
-    print_open(o, out);
+    (void)buffer_puts(out, "{\"v\":1");
+    member(out, "checkpoint", integer((int64_t)c->number));
+    member(out, "identity", encode_identity(&c->identity));
+    files(out, "files", c->commits, c->n_commits, false);
+    member(out, "read", encode_totals(c->read));
+    member(out, "listed", encode_totals(c->listed));
+    member(out, "next", integer(c->next));
     (void)buffer_puts(out, "}");
 }
 
