@@ -1,6 +1,7 @@
 #include "job/job.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ static int open_store(const struct settings *s, const char *path, struct store *
     struct s3_config s3;
     settings_s3_config(s, &s3);
     *out = store_open(path, &s3, clock_system(), random_system(), e);
-    return *out ? store_probe(*out, random_system(), PROBE_PATIENCE_MS, e) : -1;
+    return *out ? 0 : -1;
 }
 
 static int open_stores(struct run *r, const struct settings *s, struct error *e) {
@@ -43,6 +44,38 @@ static int open_stores(struct run *r, const struct settings *s, struct error *e)
     return 0;
 }
 
+/* The probes wait for one answer after the other, which S3 takes its time for; meanwhile the Kafka
+ * client finds its brokers. Until it has ended, a probe has its store for itself. */
+struct probe {
+    struct store *store;
+    pthread_t thread;
+    bool threaded;
+    int rc;
+    struct error error;
+};
+
+static void *run_probe(void *ctx) {
+    struct probe *p = ctx;
+    p->rc = store_probe(p->store, random_system(), PROBE_PATIENCE_MS, &p->error);
+    return NULL;
+}
+
+static void begin_probe(struct probe *p, struct store *s) {
+    *p = (struct probe){.store = s};
+    p->threaded = pthread_create(&p->thread, NULL, run_probe, p) == 0;
+    if (!p->threaded)
+        (void)run_probe(p);
+}
+
+static int end_probe(struct probe *p, const char *setting, struct error *e) {
+    if (p->threaded)
+        (void)pthread_join(p->thread, NULL);
+    if (p->rc == 0)
+        return 0;
+    *e = p->error;
+    return error_wrap(e, "%s", setting);
+}
+
 static int open_source(struct run *r, const struct job_config *cfg, struct error *e) {
     struct kafka_config kafka;
     settings_kafka_config(cfg->settings, &kafka);
@@ -52,6 +85,23 @@ static int open_source(struct run *r, const struct job_config *cfg, struct error
     if (!r->source)
         return -1;
     worker_use_source(r->worker, r->source);
+    return 0;
+}
+
+/* What is wrong with a store is told first. */
+static int open_source_and_probe(struct run *r, const struct job_config *cfg, struct error *e) {
+    struct probe checkpoints, output;
+    struct error of_output, of_source;
+    begin_probe(&checkpoints, r->checkpoints);
+    begin_probe(&output, r->output);
+    int source = open_source(r, cfg, &of_source);
+    int rc = end_probe(&output, "output.path", &of_output);
+    if (end_probe(&checkpoints, "checkpoint.path", e) != 0)
+        return -1;
+    if (rc != 0 || source != 0) {
+        *e = rc != 0 ? of_output : of_source;
+        return -1;
+    }
     r->output->ops->set_wake(r->output, wake_source, r->source);
     r->checkpoints->ops->set_wake(r->checkpoints, wake_source, r->source);
     return 0;
@@ -116,7 +166,7 @@ static enum worker_end run_once(const struct job_config *cfg, struct job_past *p
                                                       .consumed = cfg->consumed,
                                                       .progress = cfg->progress,
                                                       .progress_ctx = cfg->progress_ctx});
-        if (open_source(&r, cfg, e) == 0)
+        if (open_source_and_probe(&r, cfg, e) == 0)
             end = worker_run(r.worker, ran, e);
     }
     keep_counts(&r, &past->ledger);
