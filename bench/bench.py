@@ -3,7 +3,6 @@
 import argparse
 
 from rig import (
-    LIMIT_RSS,
     MB,
     MIB,
     PARTITIONS,
@@ -124,43 +123,6 @@ def compare_speed(bench, arguments):
         print_profile(bench, runner(bench, "clicks", program, "directory", "none"))
 
 
-# ---- Memory -------------------------------------------------------------------------------------
-
-
-def compare_memory(bench, arguments):
-    """The same events in few windows and in many: a window's size must not be seen in memory."""
-    shapes = {"few": 0.25, "many": 24.0}
-    for shape, hours in shapes.items():
-        say(f"filling a topic with {arguments.events:,} events of {hours:g} h")
-        bench.fill(shape, arguments.events, hours)
-    todo = []
-    for store in ("directory", "s3"):
-        for compression in ("none", "zstd"):
-            for shape, hours in shapes.items():
-                settings = {"output.compression": compression}
-                todo.append(
-                    (
-                        f"{store} {compression}, {hours * 12:g} windows",
-                        lambda t=shape, s=store, c=settings: bench.tidemark(
-                            t, next(iter(bench.programs)), s, c
-                        ),
-                    )
-                )
-    taken = in_turn(todo, arguments.rounds, arguments.events)
-    print(f"{arguments.events:,} events, {PARTITIONS} partitions, {arguments.rounds} runs")
-    print(f"{'':28} {'events a window':>15} {'peak RSS MB':>11} {'CPU s per M':>11}")
-    for name, runs in taken.items():
-        windows = float(name.split(", ")[1].split()[0])
-        print(
-            f"{name:28} {arguments.events / windows:15,.0f}"
-            f" {max(r['rss'] for r in runs) / MIB:11.0f}"
-            f" {median(r['cpu'] for r in runs) / arguments.events * 1e6:11.3f}"
-        )
-    worst = max(run["rss"] for runs in taken.values() for run in runs)
-    print(f"aim: under {LIMIT_RSS // MIB} MB; worst {worst / MIB:.0f} MB")
-    return 0 if worst < LIMIT_RSS else 1
-
-
 # ---- The command --------------------------------------------------------------------------------
 
 
@@ -173,7 +135,6 @@ def read_arguments():
     add("--rounds", type=int, help="how often each is run (5)")
     add("--hours", type=float, default=6.0, help="event time that they span (6)")
     add("--quick", action="store_true", help="300,000 events, one round: does it work at all?")
-    add("--memory", action="store_true", help="peak memory by events a window instead")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     add(
         "--only",
@@ -190,20 +151,19 @@ def read_arguments():
     )
     arguments = parser.parse_args()
     arguments.events = arguments.events or (300000 if arguments.quick else 2000000)
-    arguments.rounds = arguments.rounds or (1 if arguments.quick or arguments.memory else 5)
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else 5)
     return arguments
 
 
 def main():
     arguments = read_arguments()
     only = arguments.only or ["S3"]
-    with_s3 = arguments.memory or any(word.startswith("S3") for word in only) or STAGES in only
+    with_s3 = any(word.startswith("S3") for word in only) or STAGES in only
     with run_bench(arguments, with_s3) as bench:
         for other in arguments.compare:
             label, path = other.split("=", 1)
             bench.add_program(label, path)
-        run = compare_memory if arguments.memory else compare_speed
-        return run(bench, arguments)
+        return compare_speed(bench, arguments)
 
 
 if __name__ == "__main__":

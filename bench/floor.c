@@ -2,7 +2,7 @@
  * nothing is done with its events. Reads every partition from its first offset to its end.
  *
  *   floor BROKERS TOPIC count                adds up the bytes of the values
- *   floor BROKERS TOPIC write FILE           copies 430 bytes an event and writes them to FILE
+ *   floor BROKERS TOPIC write FILE [BYTES]   copies 430 bytes an event, or so many, and writes them
  *
  * A line of 430 bytes is what an event of 450 becomes without its blanks. Prints how many events it
  * read and how many bytes it wrote. */
@@ -20,6 +20,7 @@
 enum {
     BATCH = 1000,
     LINE = 430,
+    LINE_MAX = 1 << 16,
     BLOCK = 1 << 20, /* bytes of a write */
     PATIENCE_MS = 30000
 };
@@ -29,8 +30,8 @@ struct floor {
     const char *topic;
     uint64_t left, events, bytes, written;
     int fd;
-    size_t filled;
-    char block[BLOCK + LINE];
+    size_t line, filled;
+    char block[BLOCK + LINE_MAX];
 };
 
 static _Noreturn void fail(const char *what, const char *why) {
@@ -113,11 +114,11 @@ static void flush(struct floor *f, size_t n) {
 }
 
 static void copy(struct floor *f, const rd_kafka_message_t *m) {
-    size_t n = m->len < LINE ? m->len : LINE;
+    size_t n = m->len < f->line ? m->len : f->line;
     char *line = f->block + f->filled;
     memcpy(line, m->payload, n);
-    memset(line + n, ' ', LINE - n);
-    f->filled += LINE;
+    memset(line + n, ' ', f->line - n);
+    f->filled += f->line;
     if (f->filled >= BLOCK)
         flush(f, BLOCK);
 }
@@ -150,11 +151,14 @@ static void read_all(struct floor *f) {
 }
 
 int main(int argc, char **argv) {
-    static struct floor f = {.fd = -1};
+    static struct floor f = {.fd = -1, .line = LINE};
     const char *mode = argc > 3 ? argv[3] : "";
     bool writes = strcmp(mode, "write") == 0;
-    if (argc != (writes ? 5 : 4) || !(writes || strcmp(mode, "count") == 0)) {
-        (void)fputs("usage: floor BROKERS TOPIC count | write FILE\n", stderr);
+    bool counts = argc == 4 && strcmp(mode, "count") == 0;
+    if (writes && argc == 6)
+        f.line = strtoul(argv[5], NULL, 10);
+    if (!(counts || (writes && (argc == 5 || argc == 6))) || f.line == 0 || f.line > LINE_MAX) {
+        (void)fputs("usage: floor BROKERS TOPIC count | write FILE [BYTES]\n", stderr);
         return 2;
     }
     f.topic = argv[2];

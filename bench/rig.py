@@ -30,7 +30,6 @@ BYTES_PER_EVENT = 600  # at most, in a run's output
 MB = 1e6
 MIB = 1 << 20
 
-LIMIT_RSS = 200 * MIB
 
 REQUESTS = re.compile(r"^minio_api_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
@@ -149,11 +148,14 @@ class Bench:
         clean = {name: v for name, v in os.environ.items() if not name.startswith(settings)}
         return {**clean, **(self.s3.client_environment() if self.s3 else {})}
 
-    def fill(self, topic, events, hours):
+    def fill(self, topic, events, hours, partitions=PARTITIONS, start=START):
         """A topic of so many events, whose times span so many hours."""
-        self.broker.create_topic(topic, PARTITIONS)
+        self.broker.create_topic(topic, partitions)
+        self.generate(topic, events, hours, start)
+
+    def generate(self, topic, events, hours, start=START):
         speed = hours * 3600 * UNPACED_PER_SECOND / events
-        options = [f"--events={events}", f"--speed={speed:.6f}", f"--start={START}"]
+        options = [f"--events={events}", f"--speed={speed:.6f}", f"--start={start}"]
         command = [next(iter(self.programs.values())), "generate", "--users=100000", *options]
         command += self.kafka_settings(topic)
         done = subprocess.run(
@@ -193,9 +195,12 @@ class Bench:
                 target.write(block)
         file.unlink()
 
-    def floor(self, topic, mode):
+    def floor(self, topic, mode, line=None):
+        """`line`: how many bytes of each event are written."""
         target = self.tmpfs / "floor"
         arguments = [mode, target] if mode == "write" else [mode]
+        if line is not None:
+            arguments.append(line)
         taken, output = self.measure([FLOOR, self.broker.bootstrap_servers, topic, *arguments])
         target.unlink(missing_ok=True)
         words = output.split()

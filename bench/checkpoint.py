@@ -1,0 +1,166 @@
+"""`bench/run checkpoint`: what checkpoints do to processing, and how large they are."""
+
+import argparse
+import time
+
+from live import all_read, generator, job, stay_aside
+from rig import PARTITIONS, Failure, command, run_bench, say
+
+STORES = ("directory", "S3")
+DRAIN, STEADY = "drain", "steady"
+INTERVALS = {
+    "every 1 s": {"checkpoint.interval": "1s", "checkpoint.min_pause": "1s"},
+    "every 1 h": {"checkpoint.interval": "1h", "checkpoint.min_pause": "1h"},
+    "every 30 s": {},
+}
+LIMIT_DRAIN, LIMIT_STEADY = 64 * 1024, 10 * 1024
+STEADY_SPEED = 60  # event time against the clock's: windows close every few seconds
+TURNS = "tidemark_turn_duration_seconds"
+
+
+def store(bench, kind):
+    return bench.store("s3" if kind == "S3" else "directory")[1]
+
+
+def clear(bench, kind):
+    bench.clear("s3" if kind == "S3" else "directory")
+
+
+class Largest:
+    """Follows a job's metrics and keeps the largest checkpoint that was seen."""
+
+    def __init__(self, condition):
+        self.condition, self.bytes = condition, 0.0
+
+    def __call__(self, metrics):
+        self.bytes = max(self.bytes, metrics.most("tidemark_checkpoint_size_bytes"))
+        return self.condition(metrics)
+
+
+def drained(bench, kind, settings, events):
+    """A job reads the whole topic; what its turns and checkpoints were like."""
+    largest = Largest(lambda m: all_read(m, events))
+    with job(bench, "clicks", {**store(bench, kind), **settings}) as process:
+        metrics = process.wait(largest, "end of the topic", every=0.25)
+        process.stop()
+    clear(bench, kind)
+    return turns_of(metrics, largest.bytes)
+
+
+def steady(bench, kind, settings, rate, seconds):
+    """The same where events come at a rate."""
+    topic = f"steady-{bench.count}"
+    bench.broker.create_topic(topic, PARTITIONS)
+    with generator(bench, topic, rate, STEADY_SPEED) as source:
+        end = time.monotonic() + seconds
+        largest = Largest(lambda m: time.monotonic() > end)
+        with job(bench, topic, {**store(bench, kind), **settings}) as process:
+            metrics = process.wait(largest, "end of the time", every=0.25)
+            process.stop()
+        source.stop()
+        say(source.log.read_text().strip().splitlines()[-1])
+    clear(bench, kind)
+    bench.broker.delete_topic(topic)
+    if metrics.sum("tidemark_records_read_total") < 0.9 * rate * seconds:
+        say("the generator or the job did not keep up: this is no steady state")
+    return turns_of(metrics, largest.bytes)
+
+
+def turns_of(metrics, size):
+    buckets = metrics.histogram(TURNS)
+    count = buckets[-1][1]
+    if count == 0:
+        raise Failure("there were no turns")
+    return {
+        "turns": count,
+        "p50": quantile(buckets, 0.5),
+        "p99.9": quantile(buckets, 0.999),
+        "longest": quantile(buckets, 1),
+        "above": count - max(n for bound, n in buckets if bound <= 0.05),
+        "checkpoints": metrics.sum("tidemark_checkpoints_total"),
+        "bytes": size,
+    }
+
+
+def quantile(buckets, share):
+    """The bound of the bucket that it lies in: no more than two and a half times as long."""
+    return next(bound for bound, n in buckets if n >= share * buckets[-1][1])
+
+
+def print_row(name, run):
+    print(
+        f"{name:34} {run['turns']:8,.0f} {run['p50'] * 1e3:7g} {run['p99.9'] * 1e3:8g}"
+        f" {run['longest'] * 1e3:8g} {run['above']:8.0f} {run['checkpoints']:12.0f}"
+        f" {run['bytes'] / 1024:8.1f}"
+    )
+
+
+def compare(bench, arguments):
+    """{(store, drain or steady, interval): [what each round took]}"""
+    bench.fill("clicks", arguments.events, 6.0)
+    taken = {}
+    for number in range(arguments.rounds):
+        for kind in STORES:
+            for name, settings in INTERVALS.items():
+                say(f"round {number + 1} of {arguments.rounds}: {kind}, checkpoints: {name}")
+                run = drained(bench, kind, settings, arguments.events)
+                taken.setdefault((kind, DRAIN, name), []).append(run)
+    for kind in STORES:
+        for name, settings in INTERVALS.items():
+            say(f"{kind}, checkpoints: {name}, {arguments.rate:,} events/s, {arguments.seconds} s")
+            run = steady(bench, kind, settings, arguments.rate, arguments.seconds)
+            taken[kind, STEADY, name] = [run]
+    return taken
+
+
+def best(runs):
+    """Of several rounds, since what other processes on the machine do only makes it longer."""
+    return min(run["p99.9"] for run in runs)
+
+
+def print_all(taken, arguments):
+    print(
+        f"{'':34} {'turns':>8} {'p50 ms':>7} {'p99.9 ms':>8} {'longest':>8} {'>50 ms':>8}"
+        f" {'checkpoints':>12} {'KB each':>8}"
+    )
+    for (kind, how, name), runs in taken.items():
+        what = f"{arguments.rate:,} events/s" if how == STEADY else "drain"
+        for run in runs:
+            print_row(f"{kind}, {what}, {name}", run)
+    print("\ntimes are the upper bounds of the histogram's buckets; KB: the largest of a partition")
+    for kind in STORES:
+        for how, most in ((DRAIN, LIMIT_DRAIN), (STEADY, LIMIT_STEADY)):
+            size = max(run["bytes"] for name in INTERVALS for run in taken[kind, how, name])
+            often, never = (best(taken[kind, how, name]) for name in ("every 1 s", "every 1 h"))
+            print(
+                f"aims, {kind}, {how}: p99.9 of a turn no longer by checkpoints:"
+                f" {met(often <= never)}; a checkpoint under {most // 1024} KB: {met(size < most)}"
+            )
+
+
+def met(reached):
+    return "met" if reached else "MISSED"
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(
+        prog="bench/run checkpoint", description="What checkpoints cost; see bench/README.md."
+    )
+    add = parser.add_argument
+    add("--events", type=int, default=5000000, help="events of the drain (5,000,000)")
+    add("--rounds", type=int, default=3, help="how often each is drained (3)")
+    add("--rate", type=int, default=50000, help="events/s of the steady state (50,000)")
+    add("--seconds", type=int, default=30, help="how long it lasts (30)")
+    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
+    return parser.parse_args()
+
+
+def main():
+    arguments = read_arguments()
+    stay_aside()
+    with run_bench(arguments, True) as bench:
+        print_all(compare(bench, arguments), arguments)
+
+
+if __name__ == "__main__":
+    command(main)

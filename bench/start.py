@@ -1,0 +1,151 @@
+"""`bench/run start`: how soon a process works, when it is new and after it was killed."""
+
+import argparse
+import time
+
+from live import at_the_head, generator, job, stay_aside
+from rig import PARTITIONS, command, median, run_bench, say
+
+STORES = ("directory", "S3")
+FIRST_RECORD_MS = 100
+BACK_S = {"directory": 5, "S3": 10}
+OPEN_S = 900  # event time that the open windows span: their size and the out-of-orderness
+LATER = "2024-10-23T09:00:00Z"
+
+
+def store(bench, kind):
+    return bench.store("s3" if kind == "S3" else "directory")[1]
+
+
+def clear(bench, kind):
+    bench.clear("s3" if kind == "S3" else "directory")
+
+
+# ---- To the first record ------------------------------------------------------------------------
+
+
+def first_record(bench, topic, settings):
+    """ms from just before the process is made to its log line `first_records`."""
+    with job(bench, topic, settings) as process:
+        took = process.event("first_records") - process.began
+        process.stop()
+    return took * 1000
+
+
+def starts(bench, rounds):
+    taken = {(kind, how): [] for kind in STORES for how in ("new", "again")}
+    bench.fill("some", 30000, 1.0)
+    for number in range(rounds):
+        say(f"start {number + 1} of {rounds}")
+        for kind in STORES:
+            settings = store(bench, kind)
+            taken[kind, "new"].append(first_record(bench, "some", settings))
+            bench.generate("some", 3000, 0.1, LATER)
+            taken[kind, "again"].append(first_record(bench, "some", settings))
+            clear(bench, kind)
+    print(f"from the process's start to the first records processed, {rounds} starts")
+    print(f"{'':22} {'median ms':>10} {'lowest':>8} {'highest':>8}")
+    for (kind, how), values in taken.items():
+        name = f"{kind}, " + ("no checkpoint yet" if how == "new" else "goes on")
+        print(f"{name:32} {median(values):10.0f} {min(values):8.0f} {max(values):8.0f}")
+    worst = max(median(values) for values in taken.values())
+    print(f"aim: under {FIRST_RECORD_MS} ms: {'met' if worst < FIRST_RECORD_MS else 'MISSED'}")
+
+
+# ---- After kill -9 ------------------------------------------------------------------------------
+
+
+def open_windows(bench, topic, events):
+    """A topic of the last 15 minutes' events, so many that the job has to read again the most that
+    checkpoint.max_replay lets it."""
+    say(f"filling a topic with {events:,} events of the last {OPEN_S // 60} minutes")
+    begin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - OPEN_S))
+    bench.fill(topic, events, OPEN_S / 3600, start=begin)
+
+
+def to_read_again(metrics):
+    behind = metrics.sum("tidemark_position") - metrics.sum("tidemark_replay_from")
+    return int(behind)
+
+
+def is_due(metrics, seconds):
+    """Soon after this there would be a checkpoint: nothing can be more behind."""
+    ages = metrics.all("tidemark_checkpoint_age_seconds")
+    return at_the_head(metrics, PARTITIONS) and len(ages) == PARTITIONS and min(ages) > seconds
+
+
+def kill_and_return(bench, topic, kind, rate):
+    settings = store(bench, kind)
+    with generator(bench, topic, rate) as source:
+        with job(bench, topic, settings) as process:
+            before = process.wait(
+                lambda m: is_due(m, 24), "moment just before a checkpoint", every=0.25
+            )
+            process.kill()
+        with job(bench, topic, settings) as process:
+            ready = process.wait(lambda m: at_the_head(m, PARTITIONS), "lag of none", every=0.02)
+            took = time.time() - process.began
+            read = ready.sum("tidemark_records_read_total")
+            cpu = process.cpu()
+            process.stop()
+        source.stop()
+        say(source.log.read_text().strip().splitlines()[-1])
+    clear(bench, kind)
+    windows = before.most("tidemark_open_windows")
+    return {
+        "took": took,
+        "again": to_read_again(before),
+        "read": read,
+        "cpu": cpu,
+        "windows": windows,
+    }
+
+
+def recoveries(bench, events, rate):
+    open_windows(bench, "open", events)
+    taken = {}
+    for kind in STORES:
+        say(f"{kind}: reading all, {rate:,} events/s, kill -9")
+        taken[kind] = kill_and_return(bench, "open", kind, rate)
+    print(
+        f"\nfrom the new process's start until it is at the head again, after kill -9 just before a"
+        f" checkpoint;\nwindows of {OPEN_S // 60} minutes are open, {rate:,} events/s go on coming"
+    )
+    print(
+        f"{'':12} {'seconds':>8} {'aim':>6} {'records behind':>15} {'records read':>13}"
+        f" {'CPU s':>7} {'open windows':>13}"
+    )
+    for kind, run in taken.items():
+        print(
+            f"{kind:12} {run['took']:8.1f} {BACK_S[kind]:>5}s {run['again']:15,}"
+            f" {run['read']:13,.0f}"
+            f" {run['cpu']:7.1f} {run['windows']:13.0f}"
+            f"  {'met' if run['took'] < BACK_S[kind] else 'MISSED'}"
+        )
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(
+        prog="bench/run start", description="How soon a process works; see bench/README.md."
+    )
+    add = parser.add_argument
+    add("--rounds", type=int, default=10, help="how many starts of each kind (10)")
+    add("--events", type=int, default=12000000, help="events in the open windows (12,000,000)")
+    add("--rate", type=int, default=100000, help="events/s that come meanwhile (100,000)")
+    add("--only", choices=("first", "recovery"), help="one of the two tables")
+    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
+    return parser.parse_args()
+
+
+def main():
+    arguments = read_arguments()
+    stay_aside()
+    with run_bench(arguments, True) as bench:
+        if arguments.only != "recovery":
+            starts(bench, arguments.rounds)
+        if arguments.only != "first":
+            recoveries(bench, arguments.events, arguments.rate)
+
+
+if __name__ == "__main__":
+    command(main)
