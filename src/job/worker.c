@@ -280,23 +280,32 @@ static bool too_much_under_way(const struct worker *w, size_t used) {
     return requests > 0 && used - waiting_memory(w) > w->budget.limit / 4;
 }
 
-/* At the limit the largest buffers are sealed, or fetching stops until the store has taken what is
- * on its way to it. Fetching also stops where no partition takes records, so that those that wait
- * do not keep poll() from waiting. */
-static void keep_within_budget(struct worker *w) {
+static void suspend(struct worker *w, bool suspended) {
+    if (suspended == w->suspended)
+        return;
+    w->suspended = suspended;
+    w->source->ops->suspend(w->source, suspended);
+}
+
+/* At the limit the largest buffers are sealed. True where that does not help, and fetching has to stop
+ * until the store has taken what is on its way to it. */
+static bool is_full(struct worker *w) {
     size_t used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
     size_t limit = w->budget.limit;
-    if (used > limit / 4 * 3) {
-        uint64_t waiting = waiting_memory(w);
-        while (waiting > limit / 2 && relieve_largest(w))
-            waiting = waiting_memory(w);
-        used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
-    }
-    bool suspended = used > limit / 8 * 7 || too_much_under_way(w, used) || !anyone_reads(w);
-    if (suspended != w->suspended) {
-        w->suspended = suspended;
-        w->source->ops->suspend(w->source, suspended);
-    }
+    if (used <= limit / 4 * 3)
+        return false;
+    uint64_t waiting = waiting_memory(w);
+    while (waiting > limit / 2 && relieve_largest(w))
+        waiting = waiting_memory(w);
+    return atomic_load_explicit(&w->budget.used, memory_order_relaxed) > limit / 8 * 7;
+}
+
+/* Once a turn, since it looks at every file. Fetching also stops where no partition takes records, so
+ * that those that wait do not keep poll() from waiting. */
+static void keep_within_budget(struct worker *w) {
+    bool full = is_full(w);
+    size_t used = atomic_load_explicit(&w->budget.used, memory_order_relaxed);
+    suspend(w, full || too_much_under_way(w, used) || !anyone_reads(w));
 }
 
 /* ---- The loop ---- */
@@ -338,7 +347,8 @@ static void fetch_all(struct worker *w) {
         if (t->state != TASK_RUNNING || w->suspended)
             continue;
         task_run(t);
-        keep_within_budget(w);
+        if (is_full(w))
+            suspend(w, true);
     }
 }
 
