@@ -253,20 +253,41 @@ static bool anyone_reads(const struct worker *w) {
     return false;
 }
 
-static bool relieve_largest(struct worker *w) {
-    struct partition *of = NULL;
-    struct file *largest = NULL;
+static uint64_t largest_waiting(const struct worker *w) {
+    uint64_t most = 0;
+    for (size_t i = 0; i < w->n_tasks; i++) {
+        const struct task *t = w->tasks[i];
+        const struct file *f = t->state == TASK_RUNNING ? partition_largest(t->partition) : NULL;
+        if (f && file_waiting_memory(f) > most)
+            most = file_waiting_memory(f);
+    }
+    return most;
+}
+
+/* Seals or ships those that hold at least so much, until no more than `enough` waits; returns how much
+ * does. */
+static uint64_t relieve(struct worker *w, uint64_t at_least, uint64_t waiting, uint64_t enough) {
     for (size_t i = 0; i < w->n_tasks; i++) {
         struct task *t = w->tasks[i];
-        struct file *f = t->state == TASK_RUNNING ? partition_largest(t->partition) : NULL;
-        if (f && (!largest || file_waiting_memory(f) > file_waiting_memory(largest))) {
-            largest = f;
-            of = t->partition;
+        size_t n = t->state == TASK_RUNNING ? t->partition->n_files : 0;
+        for (size_t j = 0; j < n && waiting > enough; j++) {
+            struct file *f = t->partition->files[j];
+            uint64_t before = file_waiting_memory(f);
+            if (f->sealed || before < at_least || file_waiting_bytes(f) == 0)
+                continue;
+            partition_relieve(t->partition, f);
+            waiting -= before - file_waiting_memory(f);
         }
     }
-    if (largest)
-        partition_relieve(of, largest);
-    return largest != NULL;
+    return waiting;
+}
+
+/* The largest first, all of about a size in one go: with thousands of windows open there are thousands
+ * of files, and as many may have to be relieved. */
+static void relieve_largest(struct worker *w, uint64_t enough) {
+    uint64_t waiting = waiting_memory(w), largest;
+    while (waiting > enough && (largest = largest_waiting(w)) > 0)
+        waiting = relieve(w, largest / 2 + 1, waiting, enough);
 }
 
 /* Bytes under way only wait for the store: more than what keeps it busy is no gain, and where the
@@ -294,9 +315,7 @@ static bool is_full(struct worker *w) {
     size_t limit = w->budget.limit;
     if (used <= limit / 4 * 3)
         return false;
-    uint64_t waiting = waiting_memory(w);
-    while (waiting > limit / 2 && relieve_largest(w))
-        waiting = waiting_memory(w);
+    relieve_largest(w, limit / 2);
     return atomic_load_explicit(&w->budget.used, memory_order_relaxed) > limit / 8 * 7;
 }
 
