@@ -48,30 +48,45 @@ static void finish(struct directory *d, struct store_op *op) {
         wake(ctx);
 }
 
+/* The next request, from under the lock. */
+static struct store_op *take_submitted(struct directory *d) {
+    struct store_op **queue = d->queue ? &d->queue : &d->copies;
+    struct store_op *op = *queue;
+    *queue = op->next;
+    if (!d->queue)
+        d->queue_tail = &d->queue;
+    if (!d->copies)
+        d->copies_tail = &d->copies;
+    return op;
+}
+
 static void *io_thread(void *arg) {
     struct directory *d = arg;
     for (;;) {
         (void)pthread_mutex_lock(&d->lock);
-        while (!d->queue && !d->stop)
+        while (!d->queue && !d->copies && !d->stop)
             (void)pthread_cond_wait(&d->submitted, &d->lock);
         if (d->stop) {
             (void)pthread_mutex_unlock(&d->lock);
             return NULL;
         }
-        struct store_op *op = d->queue;
-        d->queue = op->next;
-        if (!d->queue)
-            d->queue_tail = &d->queue;
+        struct store_op *op = take_submitted(d);
         (void)pthread_mutex_unlock(&d->lock);
         run(d, op);
         finish(d, op);
     }
 }
 
+/* After a crash all that was open is copied (rule 11), which may be gigabytes: what is read meanwhile
+ * must not wait for it, or reading would soon have to stop. */
+static bool is_copy(const struct store_op *op) {
+    return op->kind == STORE_UPLOAD_COMPLETE && op->inherited;
+}
+
 static void submit(struct store *s, struct store_op *op) {
     struct directory *d = (struct directory *)s;
     (void)pthread_mutex_lock(&d->lock);
-    append(&d->queue_tail, op);
+    append(is_copy(op) ? &d->copies_tail : &d->queue_tail, op);
     (void)pthread_cond_signal(&d->submitted);
     (void)pthread_mutex_unlock(&d->lock);
 }
@@ -158,6 +173,7 @@ static struct directory *new_directory(const char *path, struct clock *clock, st
     d->clock = clock;
     d->random = random;
     d->queue_tail = &d->queue;
+    d->copies_tail = &d->copies;
     d->done_tail = &d->done;
     (void)pthread_mutex_init(&d->lock, NULL);
     pthread_condattr_t attr;

@@ -47,6 +47,7 @@ struct directory {
     pthread_mutex_t lock;
     pthread_cond_t submitted, finished;
     struct store_op *queue, **queue_tail;
+    struct store_op *copies, **copies_tail; /* done when nothing else is to do */
     struct store_op *done, **done_tail;
     bool stop;
     void (*wake)(void *ctx);

@@ -299,6 +299,54 @@ static void test_an_inherited_upload_is_completed_by_copy(void **state) {
     store_free(heir);
 }
 
+/* Holds the I/O thread at its first call, until the test has submitted all it wants. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static int (*ungated_open)(struct directory_io *io, const char *path, int flags, mode_t mode);
+
+static int gated_open(struct directory_io *io, const char *path, int flags, mode_t mode) {
+    (void)pthread_mutex_lock(&gate);
+    (void)pthread_mutex_unlock(&gate);
+    return ungated_open(io, path, flags, mode);
+}
+
+static const struct store_op *answered[3];
+static size_t n_answered;
+
+static void note_answer(struct store_op *op) {
+    answered[n_answered++] = op;
+}
+
+static void test_what_is_copied_lets_others_pass(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    ungated_open = f.io.io.open;
+    f.io.io.open = gated_open;
+    n_answered = 0;
+    (void)pthread_mutex_lock(&gate);
+    struct store_op put = {.kind = STORE_PUT_IF_ABSENT, .key = "first", .done = note_answer};
+    struct store_op copy = {.kind = STORE_UPLOAD_COMPLETE,
+                            .key = KEY,
+                            .upload = u.id,
+                            .parts = u.parts,
+                            .n_parts = u.n_parts,
+                            .bytes = u.bytes,
+                            .inherited = true,
+                            .done = note_answer};
+    struct store_op later = {.kind = STORE_PUT_IF_ABSENT, .key = "later", .done = note_answer};
+    store_submit(f.store, &put);
+    store_submit(f.store, &copy);
+    store_submit(f.store, &later);
+    (void)pthread_mutex_unlock(&gate);
+    while (n_answered < 3)
+        (void)store_poll(f.store, 1000);
+    f.io.io.open = ungated_open;
+    assert_ptr_equal(answered[0], &put);
+    assert_ptr_equal(answered[1], &later);
+    assert_ptr_equal(answered[2], &copy);
+    assert_int_equal(copy.error.code, ERR_NONE);
+    check_object("hello world\n");
+}
+
 static void test_only_the_listed_bytes_are_inherited(void **state) {
     (void)state;
     struct store *heir = directory_fixture_other(&f);
@@ -498,6 +546,7 @@ int main(void) {
         upload_test(test_a_repeat_without_a_directory_of_uploads),
         upload_test(test_a_key_that_appears_and_vanishes),
         upload_test(test_an_inherited_upload_is_completed_by_copy),
+        upload_test(test_what_is_copied_lets_others_pass),
         upload_test(test_only_the_listed_bytes_are_inherited),
         upload_test(test_a_zombie_appends_to_its_own_inode_only),
         upload_test(test_a_zombie_appends_during_completion),
