@@ -78,6 +78,21 @@ static void wake_brokers(struct rdkafka_source *s) {
         rd_kafka_error_destroy(error);
 }
 
+/* Records were decompressed by another thread and lie megabytes apart from what was read last, so the
+ * processor would wait for each: it is told of them in time. */
+static void expect_record(rd_kafka_message_t *const *batch, ssize_t i, ssize_t n) {
+    enum { LINE = 64, BYTES = 512, RECORDS_AHEAD = 2, MESSAGES_AHEAD = 6 };
+    if (i + MESSAGES_AHEAD < n) {
+        __builtin_prefetch(batch[i + MESSAGES_AHEAD]);
+        __builtin_prefetch((const char *)batch[i + MESSAGES_AHEAD] + LINE);
+    }
+    if (i + RECORDS_AHEAD >= n)
+        return;
+    const rd_kafka_message_t *m = batch[i + RECORDS_AHEAD];
+    for (size_t at = 0; at < m->len && at < BYTES; at += LINE)
+        __builtin_prefetch((const char *)m->payload + at);
+}
+
 size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
                      const struct source_sink *sink) {
     struct rdkafka_source *s = rdkafka_of(base);
@@ -95,6 +110,7 @@ size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
     for (ssize_t i = 0; i < n; i++) {
         int dropped = 0;
         rd_kafka_message_t *m = s->batch[i];
+        expect_record(s->batch, i, n);
         bytes += m->len + KAFKA_RECORD_OVERHEAD;
         if (!stop) {
             stop = deliver(s, p, m, sink, &dropped);
