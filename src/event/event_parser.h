@@ -23,11 +23,11 @@ enum { ADDED_FIELDS = 3 };
 
 /* The text of a window's two bounds as members. Most events are of a few windows, so that many are
  * written with the same. */
-enum { BOUNDS_BITS = 3 };
+enum { BOUNDS_BITS = 3, BOUNDS_MAX = 112 };
 struct bounds_text {
     int64_t start, end;
-    size_t len; /* 0: not written yet */
-    char text[128];
+    size_t len;            /* 0: not written yet */
+    char text[BOUNDS_MAX]; /* copied as a whole: one length, which the compiler knows */
 };
 
 struct event_parser {

@@ -17,7 +17,8 @@
 #define NO_STOP UINT16_MAX /* stands behind the last stop of a window */
 
 enum {
-    PADDING = 2 * JSON_BLOCK, /* zeros behind the text: the last block's, and what packing reads */
+    PADDING =
+        2 * JSON_BLOCK, /* behind the text: a block of zeros, and what packing reads besides */
     WINDOW = JSON_WINDOW_BLOCKS * JSON_BLOCK,
     LOOK_AHEAD = 4,             /* stops that are looked at together */
     CAPACITY_MIN = 16 * 1024,   /* scratch memory at least */
@@ -357,9 +358,11 @@ INLINE unsigned joint(const char *p, char c) {
 INLINE const char *plain_members(struct json_scanner *s, const struct walk *w, const char *p,
                                  const uint16_t **next, const char **comma) {
     const uint16_t *n = *next;
-    const char *base = w->base;
-    /* Outside strings every quote is a stop: n[0] and n[2] open the two strings. */
-    while (n[0] == p - base && n[LOOK_AHEAD - 1] != NO_STOP) {
+    const char *base = w->base, *kept = *comma;
+    if (n[0] != p - base)
+        return p;
+    /* Outside strings every quote is a stop: n[0] and n[2] open the two strings, n[4] the next name. */
+    while (n[LOOK_AHEAD - 1] != NO_STOP) {
         const char *name = p + 1, *name_end = base + n[1], *end = base + n[3];
         unsigned colon = joint(name_end, ':'), behind = joint(end, ',');
         if (UNLIKELY(!colon || !behind))
@@ -370,11 +373,12 @@ INLINE const char *plain_members(struct json_scanner *s, const struct walk *w, c
                 break;
             note(s, watch, JSON_TYPE_STRING, false, name_end + colon, end + 1);
         }
-        *comma = end + 1;
+        kept = end + 1;
         p = end + behind;
         n += LOOK_AHEAD;
     }
     *next = n;
+    *comma = kept;
     return p;
 }
 
@@ -468,9 +472,12 @@ bool json_scan(struct json_scanner *s, const char *text, size_t len) {
     for (size_t i = 0; i < s->watches; i++)
         s->found[i].count = 0;
     size_t rest = len % JSON_BLOCK;
-    memset(s->in + (len - rest), 0, PADDING);
-    if (rest)
-        memcpy(s->in + (len - rest), text + (len - rest), rest);
+    /* What the whole blocks leave over; a length that the compiler knows is copied at once. */
+    if (LIKELY(len >= JSON_BLOCK))
+        memcpy(s->in + len - JSON_BLOCK, text + len - JSON_BLOCK, JSON_BLOCK);
+    else
+        memcpy(s->in, text, len);
+    memset(s->in + len, 0, JSON_BLOCK);
     if (len - rest >= WINDOW) { /* else the first window is all of it */
         memcpy(s->in, text, len - rest);
         text = s->in;

@@ -16,6 +16,10 @@ static char *put_instant(char *dst, struct instant_day *day, int64_t ms) {
     return dst;
 }
 
+_Static_assert(sizeof ADDED_START + sizeof ADDED_END + 2 * (INSTANT_MAX + 5) <= BOUNDS_MAX,
+               "room for both members");
+_Static_assert(BOUNDS_MAX <= JSON_PACK_SLACK + 60, "what is copied too much stays in line_max");
+
 static void write_bounds(struct bounds_text *b, int64_t start, int64_t end) {
     struct instant_day day = {0};
     char *p = PUT_MEMBER(b->text, ADDED_START, &day, start);
@@ -38,7 +42,8 @@ size_t event_write_line(struct event_parser *p, int64_t window_start, int64_t wi
     size_t split = json->found[WATCH_TIMESTAMP].end;
     char *d = json_minify(json, 0, split, dst);
     d = PUT_MEMBER(d, ADDED_TIMESTAMP, &p->day, p->timestamp);
-    d = put(d, b->text, b->len);
+    (void)put(d, b->text, sizeof b->text);
+    d += b->len;
     d = json_minify(json, split, json->len, d);
     *d++ = '\n';
     return (size_t)(d - dst);
