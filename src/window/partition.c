@@ -11,8 +11,9 @@
 #include "window/name.h"
 
 enum {
-    SIDE_FILE_AGE_MS = 15 * 60 * 1000,  /* late and rejected files are rolled so soon */
-    DIRECTORY_SHIP_BYTES = 1024 * 1024, /* no smallest part there: write early, sync later */
+    SIDE_FILE_AGE_MS = 15 * 60 * 1000, /* late and rejected files are rolled so soon */
+    /* No smallest part there: written while it is in the caches still, synced later. */
+    DIRECTORY_SHIP_BYTES = 512 * 1024,
 };
 
 static void on_progress(void *ctx) {

@@ -228,7 +228,7 @@ static void test_rule_7_directory_ships_early(void **state) {
     (void)state;
     f.sim.config.part_size = 8 * 1024 * 1024;
     run();
-    assert_int_equal(f.pr->p->shared.ship_bytes, 1024 * 1024);
+    assert_int_equal(f.pr->p->shared.ship_bytes, 512 * 1024);
 }
 
 static void refused_part(enum error_code code) {
