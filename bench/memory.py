@@ -113,20 +113,21 @@ def print_row(name, run, most):
     )
 
 
-def measure(bench, arguments):
-    print(
-        f"{'':44} {'open windows':>13} {'limit MB':>12} {'buffers MB':>10} {'peak RSS MB':>12}"
-        f" {'aim MB':>8}",
-        flush=True,
-    )
+def come(bench, arguments):
     run = steady(bench, "directory", arguments.rate, arguments.seconds)
     print_row(f"directory, {arguments.rate:,} events/s", run, 64)
+
+
+def backlog(bench, arguments):
     bench.fill("backlog", arguments.events, 6.0)
     for kind, most in (("directory", 100), ("s3", 200)):
         say(f"{kind}: a backlog of {arguments.events:,} events")
         run = drained(bench, "backlog", kind, {}, arguments.events)
         print_row(f"{kind}, backlog of {arguments.events:,}", run, most)
     bench.broker.delete_topic("backlog")
+
+
+def many_windows(bench, arguments):
     for kind, partitions in (("directory", PARTITIONS), ("s3", 1)):
         many = min(arguments.events, 2000000) // PARTITIONS * partitions
         bench.fill(f"many-{kind}", many, MANY_HOURS, partitions=partitions)
@@ -135,6 +136,20 @@ def measure(bench, arguments):
             settings = {**MANY, "memory.limit": f"{limit}MiB"}
             run = drained(bench, f"many-{kind}", kind, settings, many)
             print_row(f"{kind}, {many:,} events in windows of 1 s", run, None)
+
+
+ROWS = {"steady": come, "backlog": backlog, "windows": many_windows}
+
+
+def measure(bench, arguments):
+    print(
+        f"{'':44} {'open windows':>13} {'limit MB':>12} {'buffers MB':>10} {'peak RSS MB':>12}"
+        f" {'aim MB':>8}",
+        flush=True,
+    )
+    for name, rows in ROWS.items():
+        if arguments.only in (None, name):
+            rows(bench, arguments)
 
 
 def compare_shapes(bench, arguments):
@@ -176,6 +191,7 @@ def read_arguments():
     add("--events", type=int, default=20000000, help="events of the backlog (20,000,000)")
     add("--rate", type=int, default=50000, help="events/s of the steady state (50,000)")
     add("--seconds", type=int, default=60, help="how long it lasts (60)")
+    add("--only", choices=ROWS, help="some rows of the table")
     add("--shapes", action="store_true", help="few large windows against many small ones instead")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     return parser.parse_args()
