@@ -356,9 +356,9 @@ MUTATIONS = [
         "unsure-complete-is-success",
         8,
         COMMIT,
-        "                    m->all->cfg.store->path, m->file.key, m->why.text);\n"
+        "                    m->all->cfg.store->path, m->file.key, m->attempt->why.text);\n"
         "        again(m);",
-        "                    m->all->cfg.store->path, m->file.key, m->why.text);\n"
+        "                    m->all->cfg.store->path, m->file.key, m->attempt->why.text);\n"
         "        visible(m);",
     ),
     (
@@ -379,7 +379,7 @@ MUTATIONS = [
         "vanished-is-rebuilt",
         9,
         COMMIT,
-        "    if (c->cfg.lost == LOST_REBUILD || m->why.code == ERR_INVALID_PART) {",
+        "    if (c->cfg.lost == LOST_REBUILD || m->attempt->why.code == ERR_INVALID_PART) {",
         "    if (1) {",
     ),
     (
@@ -505,8 +505,8 @@ MUTATIONS = [
         "memory-not-limited",
         7,
         WORKER,
-        "    bool suspended = used > limit / 8 * 7 || too_much_under_way(w, used) || !anyone_reads(w);",
-        "    bool suspended = !anyone_reads(w);\n    (void)too_much_under_way;",
+        "    suspend(w, full || too_much_under_way(w, used) || !anyone_reads(w));",
+        "    (void)full;\n    (void)too_much_under_way;\n    suspend(w, !anyone_reads(w));",
     ),
     (
         "recreated-topic-read",
