@@ -44,7 +44,7 @@ static void remove_open(struct directory *d, const struct upload *u) {
     while (d->open[i] != u)
         i++;
     d->n_open--;
-    memmove(d->open + i, d->open + i + 1, (d->n_open - i) * sizeof *d->open);
+    memmove(d->open + i, d->open + i + 1, (d->n_open - i) * sizeof(struct upload *));
 }
 
 static void close_upload(struct directory *d, struct upload *u) {
