@@ -206,7 +206,7 @@ instructions: ## Instructions per event of the hot path; tests/instructions/meas
 asan: ## Unit tests and simulation under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/test asan
 
-tsan: ## Unit tests under ThreadSanitizer
+tsan: ## Unit tests and simulation under ThreadSanitizer
 	@scripts/test tsan
 
 clang: ## Compile with clang as well, warnings are errors
