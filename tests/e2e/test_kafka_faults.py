@@ -80,10 +80,10 @@ MEMBER = CONSUMER | {"JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit", "Lea
 @pytest.mark.parametrize(
     "assignment, moments, kinds, least",
     [
-        ("all", ["asked"], CONSUMER, 30),
-        ("all", ["answered"], CONSUMER, 30),
+        ("all", ["asked"], CONSUMER, 15),
+        ("all", ["answered"], CONSUMER, 15),
         # Each run waits for the session of the one before, so both share one series.
-        ("group", ["asked", "answered"], MEMBER, 40),
+        ("group", ["asked", "answered"], MEMBER, 25),
     ],
     ids=["all-asked", "all-answered", "group"],
 )
