@@ -116,7 +116,7 @@ def test_killed_at_each_request_to_the_broker(
     if "LeaveGroup" in kinds:
         killer.until_hit("asked", "LeaveGroup")
     assert set(killer.hits) == kinds
-    assert max(j.newest().values()) > len(killer.hits) / 2, "it hardly ever came to a claim"
+    assert max(j.newest().values()) > len(killer.hits) / 5, "it hardly ever came to a claim"
     report = finish(j)
     assert len(report.expected) == 2 * killer.sent
 
