@@ -1,7 +1,5 @@
 """The benchmark that bench/run starts: tidemark beside the floor, its stages alone, a profile."""
 
-import argparse
-
 from rig import (
     MB,
     MIB,
@@ -9,6 +7,8 @@ from rig import (
     command,
     in_turn,
     median,
+    met,
+    options,
     run_bench,
     say,
 )
@@ -100,10 +100,6 @@ def print_aims(taken):
         )
 
 
-def met(reached):
-    return "met" if reached else "MISSED"
-
-
 def compare_speed(bench, arguments):
     say(f"filling a topic of {PARTITIONS} partitions with {arguments.events:,} events")
     bench.fill("clicks", arguments.events, arguments.hours)
@@ -127,15 +123,12 @@ def compare_speed(bench, arguments):
 
 
 def read_arguments():
-    parser = argparse.ArgumentParser(
-        prog="bench/run", description="Measures tidemark against the floor; see bench/README.md."
-    )
+    parser = options("", "Measures tidemark against the floor")
     add = parser.add_argument
     add("--events", type=int, help="events in the topic (2,000,000)")
     add("--rounds", type=int, help="how often each is run (5)")
     add("--hours", type=float, default=6.0, help="event time that they span (6)")
     add("--quick", action="store_true", help="300,000 events, one round: does it work at all?")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     add(
         "--only",
         metavar="CASE",

@@ -1,12 +1,10 @@
 """`bench/run checkpoint`: what checkpoints do to processing, and how large they are."""
 
-import argparse
 import time
 
-from live import all_read, generator, job, stay_aside
-from rig import PARTITIONS, Failure, command, run_bench, say
+from live import STEADY_SPEED, STORES, all_read, clear, generator, job, stay_aside, store
+from rig import PARTITIONS, Failure, command, met, options, run_bench, say
 
-STORES = ("directory", "S3")
 DRAIN, STEADY = "drain", "steady"
 INTERVALS = {
     "every 1 s": {"checkpoint.interval": "1s", "checkpoint.min_pause": "1s"},
@@ -14,16 +12,7 @@ INTERVALS = {
     "every 30 s": {},
 }
 LIMIT_DRAIN, LIMIT_STEADY = 64 * 1024, 10 * 1024
-STEADY_SPEED = 60  # event time against the clock's: windows close every few seconds
 TURNS = "tidemark_turn_duration_seconds"
-
-
-def store(bench, kind):
-    return bench.store("s3" if kind == "S3" else "directory")[1]
-
-
-def clear(bench, kind):
-    bench.clear("s3" if kind == "S3" else "directory")
 
 
 class Largest:
@@ -138,20 +127,13 @@ def print_all(taken, arguments):
             )
 
 
-def met(reached):
-    return "met" if reached else "MISSED"
-
-
 def read_arguments():
-    parser = argparse.ArgumentParser(
-        prog="bench/run checkpoint", description="What checkpoints cost; see bench/README.md."
-    )
+    parser = options("checkpoint", "What checkpoints cost")
     add = parser.add_argument
     add("--events", type=int, default=5000000, help="events of the drain (5,000,000)")
     add("--rounds", type=int, default=3, help="how often each is drained (3)")
     add("--rate", type=int, default=50000, help="events/s of the steady state (50,000)")
     add("--seconds", type=int, default=30, help="how long it lasts (30)")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     return parser.parse_args()
 
 

@@ -1,6 +1,5 @@
 """tidemark beside the Flink job of bench/flink, each on one core, in turn over the same topic."""
 
-import argparse
 import json
 import shutil
 from datetime import datetime
@@ -13,6 +12,8 @@ from rig import (
     command,
     in_turn,
     median,
+    met,
+    options,
     run_bench,
     say,
 )
@@ -107,7 +108,7 @@ def print_comparison(taken):
 
 
 def row(name, ratios, least):
-    verdict = "met" if median(ratios) >= least else "MISSED"
+    verdict = met(median(ratios) >= least)
     print(
         f"{name:24} {median(ratios):6.1f} ({min(ratios):.1f}-{max(ratios):.1f})"
         f"  aim: at least {least:g}: {verdict}"
@@ -130,14 +131,11 @@ def compare(bench, arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        prog="bench/run flink", description="Measures tidemark beside Flink; see bench/README.md."
-    )
+    parser = options("flink", "Measures tidemark beside Flink")
     add = parser.add_argument
     add("--events", type=int, default=2000000, help="events in the topic (2,000,000)")
     add("--rounds", type=int, default=5, help="how often each is run (5)")
     add("--hours", type=float, default=6.0, help="event time that they span (6)")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     arguments = parser.parse_args()
     with run_bench(arguments, with_s3=False) as bench:
         compare(bench, arguments)

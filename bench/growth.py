@@ -1,10 +1,9 @@
 """`bench/run growth`: what an event costs by partitions, by open windows and by its length."""
 
-import argparse
 import random
 
 from live import stay_aside
-from rig import PARTITIONS, Failure, command, median, run_bench, say
+from rig import PARTITIONS, Failure, command, median, met, options, run_bench, say
 
 HOURS = 6.0
 PARTITION_HOURS = 0.5  # few windows: each has a file in each partition, which costs by itself
@@ -103,7 +102,7 @@ def table(bench, title, shapes, rounds):
 
 def judge(what, values):
     span = max(values) / min(values)
-    print(f"aim: {what} within 15 %: {'met' if span <= EVEN else 'MISSED'} ({span - 1:+.0%})")
+    print(f"aim: {what} within 15 %: {met(span <= EVEN)} ({span - 1:+.0%})")
 
 
 def by_partitions(bench, arguments):
@@ -155,15 +154,12 @@ TABLES = {"partitions": by_partitions, "windows": by_windows, "length": by_lengt
 
 
 def read_arguments():
-    parser = argparse.ArgumentParser(
-        prog="bench/run growth", description="How cost grows; see bench/README.md."
-    )
+    parser = options("growth", "How cost grows")
     add = parser.add_argument
     add("--events", type=int, default=2000000, help="events of a topic (2,000,000)")
     add("--bytes", type=int, default=400000000, help="bytes of a topic, by length (400,000,000)")
     add("--rounds", type=int, default=3, help="how often each is run (3)")
     add("--only", choices=TABLES, help="one of the tables")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     return parser.parse_args()
 
 

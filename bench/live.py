@@ -16,6 +16,18 @@ from rig import MEASURED, MIB, OTHERS, Failure
 SAMPLE = re.compile(r"^(\w+?)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
+STORES = ("directory", "S3")
+STEADY_SPEED = 60  # event time against the clock's: windows close every few seconds
+
+
+def store(bench, kind):
+    """The settings that name an empty one of these."""
+    return bench.store("s3" if kind == "S3" else "directory")[1]
+
+
+def clear(bench, kind):
+    bench.clear("s3" if kind == "S3" else "directory")
+
 
 def stay_aside():
     """This process and what it starts run on the core of the servers, but for the jobs."""

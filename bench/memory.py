@@ -1,14 +1,12 @@
 """`bench/run memory`: the highest resident memory, whatever the job does."""
 
-import argparse
 import contextlib
 import threading
 import time
 
-from live import all_read, generator, job, stay_aside
-from rig import MIB, PARTITIONS, Failure, command, in_turn, run_bench, say
+from live import STEADY_SPEED, all_read, generator, job, stay_aside
+from rig import MIB, PARTITIONS, Failure, command, in_turn, met, options, run_bench, say
 
-STEADY_SPEED = 60  # event time against the clock's: windows close every few seconds
 BEYOND_LIMIT = 32 * MIB
 MANY = {"window.size": "1s", "window.out_of_orderness": "2000s"}
 # 2,160 windows, of which 2,000 are open at the end. S3 gets one partition's, as it takes many
@@ -109,7 +107,7 @@ def print_row(name, run, most):
     print(
         f"{name:44} {run['windows']:13,.0f} {run['limit'] / MIB:12.0f}"
         f" {run['buffers'] / MIB:10.0f} {run['rss'] / MIB:12.0f} {most / MIB:8.0f}"
-        f"  {'met' if run['rss'] <= most else 'MISSED'}"
+        f"  {met(run['rss'] <= most)}"
     )
 
 
@@ -184,16 +182,13 @@ def compare_shapes(bench, arguments):
 
 
 def read_arguments():
-    parser = argparse.ArgumentParser(
-        prog="bench/run memory", description="Peak memory; see bench/README.md."
-    )
+    parser = options("memory", "Peak memory")
     add = parser.add_argument
     add("--events", type=int, default=20000000, help="events of the backlog (20,000,000)")
     add("--rate", type=int, default=50000, help="events/s of the steady state (50,000)")
     add("--seconds", type=int, default=60, help="how long it lasts (60)")
     add("--only", choices=ROWS, help="some rows of the table")
     add("--shapes", action="store_true", help="few large windows against many small ones instead")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     return parser.parse_args()
 
 

@@ -1,5 +1,6 @@
 """What any benchmark needs: servers, scratch space, a topic, runs that are measured, in turn."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -117,6 +118,21 @@ def run_bench(arguments, with_s3):
         bench = Bench(broker, s3, disk, tmpfs, arguments)
         bench.add_program("tidemark", TIDEMARK)
         yield bench
+
+
+def options(word, what):
+    """A parser for what `bench/run WORD` takes, with what every benchmark takes."""
+    parser = argparse.ArgumentParser(
+        prog=f"bench/run {word}".rstrip(), description=f"{what}; see bench/README.md."
+    )
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's"
+    )
+    return parser
+
+
+def met(reached):
+    return "met" if reached else "MISSED"
 
 
 def command(main):

@@ -1,24 +1,14 @@
 """`bench/run start`: how soon a process works, when it is new and after it was killed."""
 
-import argparse
 import time
 
-from live import at_the_head, generator, job, stay_aside
-from rig import PARTITIONS, command, median, run_bench, say
+from live import STORES, at_the_head, clear, generator, job, stay_aside, store
+from rig import PARTITIONS, command, median, met, options, run_bench, say
 
-STORES = ("directory", "S3")
 FIRST_RECORD_MS = 100
 BACK_S = {"directory": 5, "S3": 10}
 OPEN_S = 900  # event time that the open windows span: their size and the out-of-orderness
 LATER = "2024-10-23T09:00:00Z"
-
-
-def store(bench, kind):
-    return bench.store("s3" if kind == "S3" else "directory")[1]
-
-
-def clear(bench, kind):
-    bench.clear("s3" if kind == "S3" else "directory")
 
 
 # ---- To the first record ------------------------------------------------------------------------
@@ -49,7 +39,7 @@ def starts(bench, rounds):
         name = f"{kind}, " + ("no checkpoint yet" if how == "new" else "goes on")
         print(f"{name:32} {median(values):10.0f} {min(values):8.0f} {max(values):8.0f}")
     worst = max(median(values) for values in taken.values())
-    print(f"aim: under {FIRST_RECORD_MS} ms: {'met' if worst < FIRST_RECORD_MS else 'MISSED'}")
+    print(f"aim: under {FIRST_RECORD_MS} ms: {met(worst < FIRST_RECORD_MS)}")
 
 
 # ---- After kill -9 ------------------------------------------------------------------------------
@@ -120,20 +110,17 @@ def recoveries(bench, events, rate):
             f"{kind:12} {run['took']:8.1f} {BACK_S[kind]:>5}s {run['again']:15,}"
             f" {run['read']:13,.0f}"
             f" {run['cpu']:7.1f} {run['windows']:13.0f}"
-            f"  {'met' if run['took'] < BACK_S[kind] else 'MISSED'}"
+            f"  {met(run['took'] < BACK_S[kind])}"
         )
 
 
 def read_arguments():
-    parser = argparse.ArgumentParser(
-        prog="bench/run start", description="How soon a process works; see bench/README.md."
-    )
+    parser = options("start", "How soon a process works")
     add = parser.add_argument
     add("--rounds", type=int, default=10, help="how many starts of each kind (10)")
     add("--events", type=int, default=12000000, help="events in the open windows (12,000,000)")
     add("--rate", type=int, default=100000, help="events/s that come meanwhile (100,000)")
     add("--only", choices=("first", "recovery"), help="one of the two tables")
-    add("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of tidemark's")
     return parser.parse_args()
 
 
