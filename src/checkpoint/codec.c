@@ -104,7 +104,16 @@ static json_t *encode_file(const struct file_entry *f, bool with_upload) {
     return o;
 }
 
-static json_t *encode_gap(const struct gap *g) {
+static json_t *encode_unfinished(const void *files, size_t i) {
+    return encode_file((const struct file_entry *)files + i, true);
+}
+
+static json_t *encode_published(const void *files, size_t i) {
+    return encode_file((const struct file_entry *)files + i, false);
+}
+
+static json_t *encode_gap(const void *gaps, size_t i) {
+    const struct gap *g = (const struct gap *)gaps + i;
     json_t *o = checked(json_object());
     put(o, "class", text(event_class_name(g->class)));
     put(o, "window", ts_or_null(g->window));
@@ -114,7 +123,8 @@ static json_t *encode_gap(const struct gap *g) {
     return o;
 }
 
-static json_t *encode_loss(const struct loss *l) {
+static json_t *encode_loss(const void *losses, size_t i) {
+    const struct loss *l = (const struct loss *)losses + i;
     json_t *o = checked(json_object());
     put(o, "from", integer(l->from));
     put(o, "to", integer(l->to));
@@ -162,33 +172,14 @@ static void member(struct buffer *out, const char *of, json_t *value) {
     print(out, value);
 }
 
-static void files(struct buffer *out, const char *of, const struct file_entry *f, size_t n,
-                  bool with_upload) {
+/* A member that is an array of n items. */
+static void array(struct buffer *out, const char *of, const void *items, size_t n,
+                  json_t *(*encode)(const void *items, size_t i)) {
     name(out, of);
     (void)buffer_puts(out, "[");
     for (size_t i = 0; i < n; i++) {
         (void)buffer_puts(out, i > 0 ? "," : "");
-        print(out, encode_file(&f[i], with_upload));
-    }
-    (void)buffer_puts(out, "]");
-}
-
-static void gaps(struct buffer *out, const struct checkpoint *c) {
-    name(out, "gaps");
-    (void)buffer_puts(out, "[");
-    for (size_t i = 0; i < c->n_gaps; i++) {
-        (void)buffer_puts(out, i > 0 ? "," : "");
-        print(out, encode_gap(&c->gaps[i]));
-    }
-    (void)buffer_puts(out, "]");
-}
-
-static void losses(struct buffer *out, const struct checkpoint *c) {
-    name(out, "losses");
-    (void)buffer_puts(out, "[");
-    for (size_t i = 0; i < c->n_losses; i++) {
-        (void)buffer_puts(out, i > 0 ? "," : "");
-        print(out, encode_loss(&c->losses[i]));
+        print(out, encode(items, i));
     }
     (void)buffer_puts(out, "]");
 }
@@ -205,11 +196,11 @@ void checkpoint_encode(const struct checkpoint *c, struct buffer *out) {
     member(out, "last", encode_last(c));
     member(out, "replay_from", integer(c->replay_from));
     member(out, "replay_max_ts", ts_or_null(c->replay_max_ts));
-    gaps(out, c);
-    files(out, "files", c->files, c->n_files, true);
-    files(out, "commits", c->commits, c->n_commits, true);
+    array(out, "gaps", c->gaps, c->n_gaps, encode_gap);
+    array(out, "files", c->files, c->n_files, encode_unfinished);
+    array(out, "commits", c->commits, c->n_commits, encode_unfinished);
     if (c->n_losses)
-        losses(out, c);
+        array(out, "losses", c->losses, c->n_losses, encode_loss);
     member(out, "read", encode_totals(c->read));
     member(out, "listed", encode_totals(c->listed));
     if (out->overflow)
@@ -222,7 +213,7 @@ void manifest_encode(const struct checkpoint *c, struct buffer *out) {
     (void)buffer_puts(out, "{\"v\":1");
     member(out, "checkpoint", integer((int64_t)c->number));
     member(out, "identity", encode_identity(&c->identity));
-    files(out, "files", c->commits, c->n_commits, false);
+    array(out, "files", c->commits, c->n_commits, encode_published);
     member(out, "read", encode_totals(c->read));
     member(out, "listed", encode_totals(c->listed));
     member(out, "next", integer(c->next));
