@@ -5,18 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/histogram.h"
 #include "base/memory.h"
 #include "control/metrics_internal.h"
 
 const double delay_bounds[DELAY_BUCKETS] = {0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800};
 
 void delay_observe(struct delay_histogram *h, int64_t ms) {
-    int b = 0;
     if (ms < 0)
         ms = 0;
-    while (b < DELAY_BUCKETS && (double)ms > delay_bounds[b] * 1000)
-        b++;
-    h->counts[b]++;
+    h->counts[histogram_bucket(delay_bounds, DELAY_BUCKETS, ms, 1e3)]++;
     h->sum_ms += (uint64_t)ms;
 }
 
@@ -24,10 +22,7 @@ const double turn_bounds[TURN_BUCKETS] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 
                                           0.05,   0.1,    0.2,    0.5,   1,     2,     5};
 
 void turn_observe(struct turn_histogram *h, int64_t us) {
-    int b = 0;
-    while (b < TURN_BUCKETS && (double)us > turn_bounds[b] * 1e6)
-        b++;
-    h->counts[b]++;
+    h->counts[histogram_bucket(turn_bounds, TURN_BUCKETS, us, 1e6)]++;
     h->sum_us += (uint64_t)us;
 }
 

@@ -1,5 +1,7 @@
 #include "store/stats.h"
 
+#include "base/histogram.h"
+
 const double store_latency_bounds[STORE_LATENCY_BUCKETS] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                                             0.5,   1,    2.5,   5,    10,  30};
 
@@ -20,11 +22,8 @@ void store_counters_add(struct store_counters *to, const struct store_counters *
 
 void store_counters_answered(struct store_counters *c, enum store_kind kind, enum error_code code,
                              int64_t ms) {
-    int b = 0;
-    while (b < STORE_LATENCY_BUCKETS && (double)ms > store_latency_bounds[b] * 1000)
-        b++;
     c->outcomes[kind][code]++;
-    c->latency[kind][b]++;
+    c->latency[kind][histogram_bucket(store_latency_bounds, STORE_LATENCY_BUCKETS, ms, 1e3)]++;
     c->latency_ms[kind] += (uint64_t)(ms > 0 ? ms : 0);
 }
 
