@@ -324,14 +324,8 @@ static void test_what_is_copied_lets_others_pass(void **state) {
     n_answered = 0;
     (void)pthread_mutex_lock(&gate);
     struct store_op put = {.kind = STORE_PUT_IF_ABSENT, .key = "first", .done = note_answer};
-    struct store_op copy = {.kind = STORE_UPLOAD_COMPLETE,
-                            .key = KEY,
-                            .upload = u.id,
-                            .parts = u.parts,
-                            .n_parts = u.n_parts,
-                            .bytes = u.bytes,
-                            .inherited = true,
-                            .done = note_answer};
+    struct store_op copy = complete_op(&u, true);
+    copy.done = note_answer;
     struct store_op later = {.kind = STORE_PUT_IF_ABSENT, .key = "later", .done = note_answer};
     store_submit(f.store, &put);
     store_submit(f.store, &copy);
@@ -387,13 +381,7 @@ static void test_a_zombie_appends_during_completion(void **state) {
     struct store *heir = directory_fixture_other(&f);
     upload_hello(f.store);
     pthread_t thread;
-    struct store_op complete = {.kind = STORE_UPLOAD_COMPLETE,
-                                .key = KEY,
-                                .upload = u.id,
-                                .parts = u.parts,
-                                .n_parts = u.n_parts,
-                                .bytes = u.bytes,
-                                .inherited = true};
+    struct store_op complete = complete_op(&u, true);
     assert_int_equal(pthread_create(&thread, NULL, append_parts, &u), 0);
     (void)usleep(1000);
     int rc = store_call(heir, &complete);

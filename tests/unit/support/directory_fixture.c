@@ -173,14 +173,19 @@ enum error_code try_sync(struct store *s, const struct test_upload *u) {
         s, &(struct store_op){.kind = STORE_UPLOAD_SYNC, .key = u->key, .upload = u->id});
 }
 
+struct store_op complete_op(const struct test_upload *u, bool inherited) {
+    return (struct store_op){.kind = STORE_UPLOAD_COMPLETE,
+                             .key = u->key,
+                             .upload = u->id,
+                             .parts = u->parts,
+                             .n_parts = u->n_parts,
+                             .bytes = u->bytes,
+                             .inherited = inherited};
+}
+
 enum error_code try_complete(struct store *s, const struct test_upload *u, bool inherited) {
-    return call_and_clear(s, &(struct store_op){.kind = STORE_UPLOAD_COMPLETE,
-                                                .key = u->key,
-                                                .upload = u->id,
-                                                .parts = u->parts,
-                                                .n_parts = u->n_parts,
-                                                .bytes = u->bytes,
-                                                .inherited = inherited});
+    struct store_op op = complete_op(u, inherited);
+    return call_and_clear(s, &op);
 }
 
 enum error_code try_abort(struct store *s, const char *key, const char *upload) {

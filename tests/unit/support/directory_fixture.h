@@ -75,6 +75,8 @@ enum error_code try_create(struct store *s, struct test_upload *u, const char *k
 /* Appends one part, in chunks of 3 bytes. Where it fails, u stays as it was. */
 enum error_code try_part(struct store *s, struct test_upload *u, const char *text);
 enum error_code try_sync(struct store *s, const struct test_upload *u);
+/* Complete of what has been put; its texts stay the upload's. */
+struct store_op complete_op(const struct test_upload *u, bool inherited);
 enum error_code try_complete(struct store *s, const struct test_upload *u, bool inherited);
 enum error_code try_abort(struct store *s, const char *key, const char *upload);
 
