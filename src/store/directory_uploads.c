@@ -140,7 +140,7 @@ struct upload *directory_upload_use(struct directory *d, const char *id, const c
     if (u->fd < 0)
         return reopen(d, u, e) == 0 ? u : NULL;
     remove_open(d, u); /* to the end: used last */
-    d->open[d->n_open++] = u;
+    keep_open(d, u, u->fd);
     return u;
 }
 
