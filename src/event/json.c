@@ -69,16 +69,10 @@ static const uint16_t *next_window(struct walk *w) {
     bool last = whole < WINDOW;
     if (!last)
         whole = WINDOW;
-    uint64_t *keep = w->keep + at / JSON_BLOCK;
-    uint16_t *end = w->vectors->index(&w->carry, w->text + at, whole / JSON_BLOCK, w->base_end, 0,
-                                      w->positions, keep);
+    uint16_t *end = w->vectors->index(&w->carry, w->text + at, whole / JSON_BLOCK, last,
+                                      w->base_end, w->positions, w->keep + at / JSON_BLOCK);
     w->base = w->base_end;
-    w->base_end += whole;
-    if (last) {
-        end = w->vectors->index(&w->carry, w->base_end, 1, w->base_end, (unsigned)whole, end,
-                                keep + whole / JSON_BLOCK);
-        w->base_end += JSON_BLOCK;
-    }
+    w->base_end += whole + (last ? JSON_BLOCK : 0);
     for (int i = 0; i < LOOK_AHEAD; i++)
         end[i] = NO_STOP;
     return w->positions;

@@ -21,7 +21,25 @@ struct kinds {
 /* Copies the block besides. */
 typedef struct kinds kinds_fn(const char *p, char *copy);
 typedef uint64_t backslashes_fn(const char *p);
+typedef uint64_t parity_fn(uint64_t x);
 typedef uint16_t *put_fn(uint16_t *dst, unsigned at, uint64_t stops);
+
+/* How it is done with one kind of vector. */
+struct means {
+    kinds_fn *kinds;
+    backslashes_fn *backslashes;
+    parity_fn *parity;
+    put_fn *put;
+};
+
+/* What goes on from block to block. */
+struct progress {
+    struct json_carry *carry;
+    uint64_t carried; /* all ones: the next block begins within a string */
+    unsigned at;      /* of the next block */
+    uint16_t *stops;
+    uint64_t *keep;
+};
 
 /* ---- The index, for any kind of vector ---------------------------------------------------------- */
 
@@ -61,23 +79,32 @@ INLINE uint16_t *put_positions(uint16_t *dst, unsigned at, uint64_t stops) {
     return dst;
 }
 
-/* Always inlined, so that what it calls is as well. */
-INLINE uint16_t *index_blocks(struct json_carry *carry, const char *text, size_t blocks, char *copy,
-                              unsigned at, uint16_t *stops, uint64_t *keep, kinds_fn *kinds,
-                              backslashes_fn *backslashes, put_fn *put) {
-    uint64_t carried = carry->in_string ? ~UINT64_C(0) : 0;
-    for (size_t i = 0; i < blocks; i++) {
-        struct kinds k = kinds(text + i * JSON_BLOCK, copy + i * JSON_BLOCK);
-        if (UNLIKELY(k.strange || carry->escape))
-            k.quote &= ~escaped_bytes(carry, backslashes(text + i * JSON_BLOCK));
-        uint64_t in_string = parity(k.quote) ^ carried;
-        carried = (uint64_t)((int64_t)in_string >> 63);
-        keep[i] = in_string | ~k.blank;
-        stops = put(stops, at, k.quote | (in_string & k.strange));
-        at += JSON_BLOCK;
-    }
-    carry->in_string = carried != 0;
-    return stops;
+/* One block, copied to `copy`. */
+INLINE void index_block(struct progress *p, const char *text, char *copy, const struct means *m) {
+    struct kinds k = m->kinds(text, copy);
+    if (UNLIKELY(k.strange || p->carry->escape))
+        k.quote &= ~escaped_bytes(p->carry, m->backslashes(text));
+    uint64_t in_string = m->parity(k.quote) ^ p->carried;
+    p->carried = (uint64_t)((int64_t)in_string >> 63);
+    *p->keep++ = in_string | ~k.blank;
+    p->stops = m->put(p->stops, p->at, k.quote | (in_string & k.strange));
+    p->at += JSON_BLOCK;
+}
+
+/* Always inlined, so that what it calls by way of m is as well. */
+INLINE uint16_t *index_blocks(struct json_carry *carry, const char *text, size_t blocks, bool rest,
+                              char *copy, uint16_t *stops, uint64_t *keep, const struct means *m) {
+    struct progress p = {.carry = carry,
+                         .carried = carry->in_string ? ~UINT64_C(0) : 0,
+                         .stops = stops,
+                         .keep = keep};
+    size_t whole = blocks * JSON_BLOCK;
+    for (size_t i = 0; i < whole; i += JSON_BLOCK)
+        index_block(&p, text + i, copy + i, m);
+    if (rest)
+        index_block(&p, copy + whole, copy + whole, m);
+    carry->in_string = p.carried != 0;
+    return p.stops;
 }
 
 /* ---- Packing ------------------------------------------------------------------------------------ */
@@ -158,10 +185,10 @@ INLINE uint64_t plain_backslashes(const char *p) {
     return found;
 }
 
-static uint16_t *plain_index(struct json_carry *carry, const char *text, size_t blocks, char *copy,
-                             unsigned at, uint16_t *stops, uint64_t *keep) {
-    return index_blocks(carry, text, blocks, copy, at, stops, keep, plain_kinds, plain_backslashes,
-                        put_positions);
+static uint16_t *plain_index(struct json_carry *carry, const char *text, size_t blocks, bool rest,
+                             char *copy, uint16_t *stops, uint64_t *keep) {
+    static const struct means means = {plain_kinds, plain_backslashes, parity, put_positions};
+    return index_blocks(carry, text, blocks, rest, copy, stops, keep, &means);
 }
 
 static char *plain_pack(const char *text, const uint64_t *keep, size_t from, size_t to, char *dst) {
@@ -204,17 +231,17 @@ INLINE uint64_t sse2_backslashes(const char *p) {
     return found;
 }
 
-static uint16_t *sse2_index(struct json_carry *carry, const char *text, size_t blocks, char *copy,
-                            unsigned at, uint16_t *stops, uint64_t *keep) {
-    return index_blocks(carry, text, blocks, copy, at, stops, keep, sse2_kinds, sse2_backslashes,
-                        put_positions);
+static uint16_t *sse2_index(struct json_carry *carry, const char *text, size_t blocks, bool rest,
+                            char *copy, uint16_t *stops, uint64_t *keep) {
+    static const struct means means = {sse2_kinds, sse2_backslashes, parity, put_positions};
+    return index_blocks(carry, text, blocks, rest, copy, stops, keep, &means);
 }
 
 static const struct json_vectors sse2 = {sse2_index, plain_pack};
 
 /* ---- AVX2 --------------------------------------------------------------------------------------- */
 
-#define AVX2 __attribute__((target("avx2,bmi,popcnt")))
+#define AVX2 __attribute__((target("avx2,bmi,popcnt,pclmul")))
 
 AVX2 INLINE uint64_t avx2_bits(__m256i low, __m256i high) {
     return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
@@ -269,10 +296,16 @@ AVX2 INLINE uint16_t *avx2_put(uint16_t *dst, unsigned at, uint64_t stops) {
     return end;
 }
 
+/* A product without carries: by all ones, each bit becomes the sum of itself and all below. */
+AVX2 INLINE uint64_t avx2_parity(uint64_t x) {
+    __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)x), _mm_set1_epi8(-1), 0);
+    return (uint64_t)_mm_cvtsi128_si64(product);
+}
+
 AVX2 static uint16_t *avx2_index(struct json_carry *carry, const char *text, size_t blocks,
-                                 char *copy, unsigned at, uint16_t *stops, uint64_t *keep) {
-    return index_blocks(carry, text, blocks, copy, at, stops, keep, avx2_kinds, avx2_backslashes,
-                        avx2_put);
+                                 bool rest, char *copy, uint16_t *stops, uint64_t *keep) {
+    static const struct means means = {avx2_kinds, avx2_backslashes, avx2_parity, avx2_put};
+    return index_blocks(carry, text, blocks, rest, copy, stops, keep, &means);
 }
 
 AVX2 static char *avx2_pack(const char *text, const uint64_t *keep, size_t from, size_t to,
@@ -284,7 +317,7 @@ static const struct json_vectors avx2 = {avx2_index, avx2_pack};
 
 /* ---- AVX-512 ------------------------------------------------------------------------------------ */
 
-#define AVX512 __attribute__((target("avx512bw,avx512vl,avx512vbmi2,popcnt,bmi")))
+#define AVX512 __attribute__((target("avx512bw,avx512vl,avx512vbmi2,popcnt,bmi,pclmul")))
 
 AVX512 INLINE struct kinds avx512_kinds(const char *p, char *copy) {
     __m512i v = _mm512_loadu_si512(p);
@@ -322,9 +355,9 @@ AVX512 INLINE uint16_t *avx512_put(uint16_t *dst, unsigned at, uint64_t stops) {
 }
 
 AVX512 static uint16_t *avx512_index(struct json_carry *carry, const char *text, size_t blocks,
-                                     char *copy, unsigned at, uint16_t *stops, uint64_t *keep) {
-    return index_blocks(carry, text, blocks, copy, at, stops, keep, avx512_kinds,
-                        avx512_backslashes, avx512_put);
+                                     bool rest, char *copy, uint16_t *stops, uint64_t *keep) {
+    static const struct means means = {avx512_kinds, avx512_backslashes, avx2_parity, avx512_put};
+    return index_blocks(carry, text, blocks, rest, copy, stops, keep, &means);
 }
 
 AVX512 INLINE char *avx512_pack_block(const char *p, uint64_t keep, char *dst) {
@@ -347,12 +380,12 @@ static const struct json_vectors avx512 = {avx512_index, avx512_pack};
 static bool has_avx512(void) {
     return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt") &&
-           __builtin_cpu_supports("bmi");
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("pclmul");
 }
 
 static bool has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("popcnt");
+           __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("pclmul");
 }
 
 const struct json_vectors *json_vectors_for(enum json_simd simd) {

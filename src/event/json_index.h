@@ -24,15 +24,16 @@ struct json_carry {
     bool escape;    /* behind a backslash that escapes its first byte */
 };
 
-/* Indexes so many blocks of text. Writes
+/* Indexes so many blocks of text and, where there is a rest, one more that stands behind their copy
+ * already. Writes
  * - the text itself to copy (may be text): it is in the registers anyway;
- * - the positions of stops, ascending, where the first byte's is `at`: quotes that begin or end a
+ * - the positions of stops, ascending, counted from the first block: quotes that begin or end a
  *   string, and within strings backslashes, control characters and bytes that are not ASCII;
  * - a word a block, whose bits are the bytes to keep: all but white space outside strings.
  * Returns the end of the stops. The text is taken for JSON: in other text both may be wrong behind
  * the first byte that is no JSON. */
 typedef uint16_t *json_index_fn(struct json_carry *carry, const char *text, size_t blocks,
-                                char *copy, unsigned at, uint16_t *stops, uint64_t *keep);
+                                bool rest, char *copy, uint16_t *stops, uint64_t *keep);
 
 /* Copies the bytes to keep of text's [from, to) to dst and returns the end of what it wrote. Reads
  * whole blocks. */

@@ -38,7 +38,7 @@ static void index_one_by_one(const char *text, size_t n, struct indexed *x) {
     }
 }
 
-/* In pieces, so that one leaves something to the next. */
+/* In pieces, so that one leaves something to the next; some have their last block copied already. */
 static void index_in_pieces(json_index_fn *index, const char *text, size_t n, struct indexed *x) {
     struct json_carry carry = {0};
     char copy[BYTES];
@@ -46,9 +46,15 @@ static void index_in_pieces(json_index_fn *index, const char *text, size_t n, st
     memset(x, 0, sizeof *x);
     for (size_t i = 0; i < blocks; i += piece) {
         piece = 1 + below(blocks - i);
-        uint16_t *end = index(&carry, text + i * JSON_BLOCK, piece, copy + i * JSON_BLOCK,
-                              (unsigned)(i * JSON_BLOCK), x->positions + x->stops, x->keep + i);
-        x->stops = (size_t)(end - x->positions);
+        bool rest = below(2) == 0;
+        size_t begin = i * JSON_BLOCK, last = begin + (piece - 1) * JSON_BLOCK;
+        memcpy(copy + last, rest ? text + last : "", rest ? JSON_BLOCK : 0);
+        uint16_t *stops = x->positions + x->stops;
+        uint16_t *end =
+            index(&carry, text + begin, piece - rest, rest, copy + begin, stops, x->keep + i);
+        x->stops += (size_t)(end - stops);
+        for (; stops < end; stops++)
+            *stops = (uint16_t)(*stops + begin);
     }
     assert_memory_equal(copy, text, n);
 }
