@@ -22,12 +22,21 @@ static inline size_t leading_digits(const char *p) {
     return others ? (size_t)__builtin_ctzll(others) / 8 : 8;
 }
 
-/* The value of the eight digits at p: pairs of digits, then of pairs, then of fours. */
-static inline uint32_t eight_digits(const char *p) {
-    uint64_t x = digits_load(p);
+/* Pairs of digits, then of pairs, then of fours. */
+static inline uint32_t digits_value(uint64_t x) {
     x = (x * 10 + (x >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
     x = (x * 100 + (x >> 16)) & UINT64_C(0x0000ffff0000ffff);
     return (uint32_t)(x * 10000 + (x >> 32));
+}
+
+/* The value of the eight digits at p. */
+static inline uint32_t eight_digits(const char *p) {
+    return digits_value(digits_load(p));
+}
+
+/* The value of the last n, at most eight, of the eight digits at p. */
+static inline uint32_t last_digits(const char *p, size_t n) {
+    return n == 0 ? 0 : digits_value(digits_load(p) & ~UINT64_C(0) << (64 - 8 * n));
 }
 
 #endif

@@ -62,24 +62,27 @@ static bool times_ten_plus(int64_t *v, int digit) {
     return !__builtin_mul_overflow(*v, 10, v) && !__builtin_add_overflow(*v, digit, v);
 }
 
-/* The common case: digits only, so few that nothing can overflow. */
-static bool parse_plain(const char *p, size_t len, int64_t *value) {
-    if (len == 0 || len > 18)
-        return false;
+static bool parse_short(const char *p, size_t len, int64_t *value) {
     int64_t v = 0;
-    size_t i = 0;
-    for (; len - i >= 8; i += 8) {
-        if (leading_digits(p + i) != 8)
-            return false;
-        v = v * 100000000 + eight_digits(p + i);
-    }
-    for (; i < len; i++) {
+    for (size_t i = 0; i < len; i++) {
         unsigned digit = (unsigned)(p[i] - '0');
         if (digit > 9)
             return false;
         v = v * 10 + digit;
     }
     *value = v;
+    return len > 0;
+}
+
+/* The common case, milliseconds among others: 8 to 16 digits, the first eight and the rest. */
+static bool parse_plain(const char *p, size_t len, int64_t *value) {
+    static const uint32_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    if (len < 8)
+        return parse_short(p, len, value);
+    size_t rest = len - 8;
+    if (rest > 8 || leading_digits(p) != 8 || leading_digits(p + rest) != 8)
+        return false;
+    *value = (int64_t)eight_digits(p) * power[rest] + last_digits(p + rest, rest);
     return true;
 }
 

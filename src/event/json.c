@@ -289,12 +289,23 @@ INLINE const char *value(struct walk *w, const char *p, size_t outer, const uint
     return p;
 }
 
+/* The first and last eight of n bytes at p, behind which eight more may be read. */
+INLINE void ends(const char *p, size_t n, uint64_t *head, uint64_t *tail) {
+    memcpy(head, p, sizeof *head);
+    memcpy(tail, p + (n < 8 ? 0 : n - 8), sizeof *tail);
+    if (n < 8)
+        *head = *tail = htole64(le64toh(*head) & ((UINT64_C(1) << 8 * n) - 1));
+}
+
 /* The watch for the name of n bytes at p, or JSON_WATCH_MAX. */
 static size_t find_watch(const struct json_scanner *s, const char *p, size_t n, bool escaped) {
+    uint64_t head, tail;
+    ends(p, n, &head, &tail);
     for (size_t i = 0; i < s->watches; i++) {
         const struct json_watch *watch = &s->watch[i];
         if (escaped ? json_string_equals(p, n, watch->name, watch->len)
-                    : watch->len == n && memcmp(p, watch->name, n) == 0)
+                    : watch->len == n && watch->head == head && watch->tail == tail &&
+                          (n <= 16 || memcmp(p, watch->name, n) == 0))
             return i;
     }
     return JSON_WATCH_MAX;
@@ -516,7 +527,10 @@ void json_scanner_free(struct json_scanner *s) {
 void json_scanner_watch(struct json_scanner *s, const char *name, bool drop_it) {
     assert(s->watches < JSON_WATCH_MAX);
     size_t len = strlen(name);
-    s->watch[s->watches++] = (struct json_watch){.name = name, .len = len, .drop = drop_it};
+    struct json_watch *watch = &s->watch[s->watches++];
+    *watch = (struct json_watch){.name = name, .len = len, .drop = drop_it};
+    char padded[8] = {0};
+    ends(len < 8 ? memcpy(padded, name, len) : name, len, &watch->head, &watch->tail);
     s->sketch |= sketch(len ? name : "\"", len);
 }
 

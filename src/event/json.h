@@ -53,7 +53,8 @@ const char *json_error_text(enum json_error error);
 struct json_watch {
     const char *name; /* as it is after unescaping; must stay valid */
     size_t len;
-    bool drop; /* leave such members out of the minified text */
+    uint64_t head, tail; /* its first and last eight bytes; of a shorter name all, and zeros */
+    bool drop;           /* leave such members out of the minified text */
 };
 
 /* The first member of a watched name. */
