@@ -56,14 +56,20 @@ int buffer_puts(struct buffer *b, const char *s) {
     return buffer_append(b, s, strlen(s));
 }
 
+/* Mostly there is room already, so that it need not be formatted twice. */
 int buffer_printf(struct buffer *b, const char *fmt, ...) {
+    size_t room = b->data ? b->cap - b->len : 0;
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap);
     va_end(ap);
-    if (n < 0)
-        return -1;
-    char *p = buffer_reserve(b, (size_t)n);
+    if (n >= 0 && (size_t)n < room) {
+        b->len += (size_t)n;
+        return 0;
+    }
+    if (room)
+        b->data[b->len] = '\0'; /* what did not fit */
+    char *p = n < 0 ? NULL : buffer_reserve(b, (size_t)n);
     if (!p)
         return -1;
     va_start(ap, fmt);

@@ -1,7 +1,20 @@
 #include "base/utf8.h"
 
+#include <stdint.h>
+#include <string.h>
+
+static bool eight_are_ascii(const char *p) {
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return (x & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool utf8_valid(const char *text, size_t len) {
     for (size_t i = 0; i < len;) {
+        if (len - i >= 8 && eight_are_ascii(text + i)) {
+            i += 8;
+            continue;
+        }
         size_t n = utf8_sequence(text + i, len - i);
         if (n == 0)
             return false;

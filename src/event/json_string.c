@@ -1,6 +1,6 @@
 #include "event/json_string.h"
 
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -67,27 +67,44 @@ size_t json_unescape(const char *text, size_t len, char *dst, size_t max) {
     return done;
 }
 
-static int append_escaped(struct buffer *out, unsigned char c) {
-    static const char from[] = "\"\\\b\f\n\r\t";
-    static const char to[] = "\"\\bfnrt";
-    const char *p = c ? strchr(from, c) : NULL;
-    if (p)
-        return buffer_append(out, (char[]){'\\', to[p - from]}, 2);
-    return buffer_printf(out, "\\u%04x", c);
+/* What stands behind the backslash: 'u' and four digits, another letter, or 0 where none is needed. */
+static const char escapes[UCHAR_MAX + 1] = {
+    'u',         'u',           'u', 'u', 'u', 'u', 'u', 'u',
+    'b',         't',           'n', 'u', 'f', 'r', 'u', 'u', /* to 0x0f */
+    'u',         'u',           'u', 'u', 'u', 'u', 'u', 'u',
+    'u',         'u',           'u', 'u', 'u', 'u', 'u', 'u', /* to 0x1f */
+    ['"'] = '"', ['\\'] = '\\',
+};
+
+static size_t quoted_length(const char *raw, size_t len) {
+    size_t n = 2;
+    for (size_t i = 0; i < len; i++) {
+        char escape = escapes[(unsigned char)raw[i]];
+        n += escape == 0 ? 1 : escape == 'u' ? 6 : 2;
+    }
+    return n;
 }
 
 int json_append_string(struct buffer *out, const char *raw, size_t len) {
-    if (buffer_append(out, "\"", 1) != 0)
+    static const char hex[] = "0123456789abcdef";
+    char *p = buffer_reserve(out, quoted_length(raw, len));
+    if (!p)
         return -1;
-    size_t run = 0;
+    *p++ = '"';
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)raw[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
+        char escape = escapes[c];
+        if (escape == 0) {
+            *p++ = (char)c;
             continue;
-        if (buffer_append(out, raw + run, i - run) != 0 || append_escaped(out, c) != 0)
-            return -1;
-        run = i + 1;
+        }
+        *p++ = '\\';
+        *p++ = escape;
+        if (escape == 'u')
+            p = (char *)memcpy(p, (char[]){'0', '0', hex[c >> 4], hex[c & 15]}, 4) + 4;
     }
-    return buffer_append(out, raw + run, len - run) != 0 || buffer_append(out, "\"", 1) != 0 ? -1
-                                                                                             : 0;
+    *p++ = '"';
+    *p = '\0';
+    out->len = (size_t)(p - out->data);
+    return 0;
 }
