@@ -172,8 +172,9 @@ static char *put_price(char *p, const struct type *type, uint32_t bits) {
 
 static char *put_head(struct events *g, char *p, const struct made_event *ev, uint32_t user,
                       int64_t now_ms, enum flaw flaw) {
+    uint64_t b = draw(g), a = draw(g); /* in this order, whatever compiler */
     p = PUT(p, "{\"event_id\": \"");
-    p = put_uuid(p, draw(g), draw(g));
+    p = put_uuid(p, a, b);
     if (flaw != FLAW_NO_USER) {
         p = PUT(p, "\", \"user_id\": \"");
         p = put(p, ev->key, ev->key_len);
@@ -232,7 +233,8 @@ static void build(struct events *g, struct made_event *ev, uint32_t user, int64_
         p = PUT(p, "/\xc3\x28");
     *p++ = '"';
     p = put_timestamp(p, ts, flaw);
-    p = put_rest(p, type, draw(g), draw(g), now_ms);
+    uint64_t b = draw(g), a = draw(g);
+    p = put_rest(p, type, a, b, now_ms);
     if (flaw == FLAW_ARRAY)
         *p++ = ']';
     ev->value_len = (size_t)(p - ev->value);
