@@ -202,12 +202,13 @@ class Bench:
         taken["cpu"] = taken["user"] + taken["system"]
         return taken, output
 
-    def warm(self):
-        """Touches the memory that a run's output will take. In a virtual machine, pages that were
-        free for seconds may have to come from the host again, which would be measured."""
+    def warm(self, events=None):
+        """Touches the memory that the output of a run, or of so many events, will take. In a
+        virtual machine, pages that were free for seconds may have to come from the host again,
+        which would be measured."""
         file, block = self.tmpfs / "warm", bytes(MIB)
         with open(file, "wb", buffering=0) as target:
-            for _ in range(self.events * BYTES_PER_EVENT // MIB + 1):
+            for _ in range((events or self.events) * BYTES_PER_EVENT // MIB + 1):
                 target.write(block)
         file.unlink()
 

@@ -98,34 +98,55 @@ static int complete_own(struct directory *d, const struct store_op *op, struct e
 
 /* ---- An upload of another claim ----------------------------------------------------------------- */
 
+/* What is copied, and where to. */
+struct copy {
+    struct directory *d;
+    int from, to;
+    const char *from_path, *to_path;
+    char *block;     /* COPY_BYTES */
+    uint64_t offset; /* bytes that are copied */
+};
+
+/* One block, or what is left of a part. */
+static int copy_block(struct copy *c, size_t n, uint32_t *crc, struct error *e) {
+    if (directory_is_stopping(c->d))
+        return error_set(e, ERR_INTERNAL, "%.400s is not copied: the job ends", c->from_path);
+    if (directory_read(c->d, c->from, c->from_path, c->block, n, c->offset, e) ||
+        directory_write(c->d, c->to, c->to_path, c->block, n, c->offset, e))
+        return -1;
+    *crc = crc32c(*crc, c->block, n);
+    c->offset += n;
+    return 0;
+}
+
+static int copy_part(struct copy *c, const struct store_part *part, struct error *e) {
+    uint32_t crc = 0;
+    for (uint64_t left = part->bytes; left > 0;) {
+        size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+        if (copy_block(c, n, &crc, e))
+            return -1;
+        left -= n;
+    }
+    if (crc == part->crc32c)
+        return 0;
+    return error_set(e, ERR_CORRUPT,
+                     "%.300s: part %d, %llu bytes before offset %llu, has CRC %08x instead of %08x",
+                     c->from_path, part->n, (unsigned long long)part->bytes,
+                     (unsigned long long)c->offset, crc, part->crc32c);
+}
+
 /* Copies exactly the listed parts, checking each. Their owner may still be alive and appending (it
- * does not know yet that it lost): that is why its file never gets the key's name (rule 11). */
+ * does not know yet that it lost): that is why its file never gets the key's name (rule 11). Nobody
+ * else knows the new file, so other requests have their turn meanwhile. */
 static int copy_parts(struct directory *d, int from, const char *from_path,
                       const struct directory_temp *t, const struct store_op *op, struct error *e) {
-    char *block = xmalloc(COPY_BYTES);
-    uint64_t offset = 0;
+    struct copy c = {d, from, t->fd, from_path, t->path, xmalloc(COPY_BYTES), 0};
     int rc = 0;
-    for (size_t i = 0; i < op->n_parts && !rc; i++) {
-        uint64_t left = op->parts[i].bytes;
-        uint32_t crc = 0;
-        while (left && !rc) {
-            size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
-            rc = directory_read(d, from, from_path, block, n, offset, e);
-            if (!rc)
-                rc = directory_write(d, t->fd, t->path, block, n, offset, e);
-            crc = rc ? crc : crc32c(crc, block, n);
-            offset += n;
-            left -= n;
-        }
-        if (!rc && crc != op->parts[i].crc32c)
-            rc =
-                error_set(e, ERR_CORRUPT,
-                          "%.300s: part %d, %llu bytes before offset %llu, has CRC %08x instead of "
-                          "%08x",
-                          from_path, op->parts[i].n, (unsigned long long)op->parts[i].bytes,
-                          (unsigned long long)offset, crc, op->parts[i].crc32c);
-    }
-    free(block);
+    directory_let_go(d);
+    for (size_t i = 0; i < op->n_parts && !rc; i++)
+        rc = copy_part(&c, &op->parts[i], e);
+    directory_go_on(d);
+    free(c.block);
     return rc;
 }
 
@@ -240,7 +261,8 @@ void directory_complete(struct directory *d, struct store_op *op) {
     char *name = directory_upload_name(op->upload, op->key);
     char *path = directory_path(d, name);
     if (appear(d, path, u && !op->inherited, op, &op->error) == 0 &&
-        retire_upload(d, name, path, &op->error) == 0 && u)
+        retire_upload(d, name, path, &op->error) == 0 &&
+        (u = directory_upload_find(d, op->upload, op->key))) /* again: others had their turn */
         directory_upload_drop(d, u);
     free(path);
     free(name);

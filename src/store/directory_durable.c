@@ -245,8 +245,14 @@ void directory_temp_discard(struct directory *d, struct directory_temp *t) {
     temp_end(d, t);
 }
 
+/* Others have their turn while it waits for the disk. */
 static int sync_temp(struct directory *d, struct directory_temp *t, struct error *e) {
-    if (directory_fsync_fd(d, t->fd, false) == 0)
+    directory_let_go(d);
+    int rc = directory_fsync_fd(d, t->fd, false);
+    int errnum = errno;
+    directory_go_on(d);
+    errno = errnum;
+    if (rc == 0)
         return 0;
     (void)directory_error(e, errno, "sync", t->path);
     e->code =
@@ -258,6 +264,8 @@ int directory_temp_publish(struct directory *d, struct directory_temp *t, const 
                            struct error *e) {
     char *path = directory_path(d, key);
     int rc = sync_temp(d, t, e);
+    if (!rc)
+        rc = directory_check_trusted(d, e); /* still */
     if (!rc && d->io->link(d->io, t->path, path)) {
         rc = -1;
         if (errno == EEXIST)

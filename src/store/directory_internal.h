@@ -29,13 +29,22 @@ struct upload {
     ino_t ino;
 };
 
+/* Requests that a thread of their own carries out, one by one. */
+struct directory_queue {
+    struct store_op *first, **tail;
+    pthread_cond_t submitted;
+    pthread_t thread;
+};
+
 struct directory {
     struct store store; /* first: a struct store * is a struct directory * */
     struct directory_io *io;
     struct clock *clock;
     struct random *random;
 
-    /* The I/O thread's own. */
+    /* Held by the thread that carries out a request; guards what follows. A request lets go of it where
+     * it moves many bytes of files that nobody else knows (directory_let_go). */
+    pthread_mutex_t turn;
     struct upload *uploads[UPLOAD_BUCKETS];
     struct upload *open[OPEN_MAX_UPLOADS]; /* those with an open fd, least recently used first */
     size_t n_open;
@@ -43,17 +52,27 @@ struct directory {
     size_t durable_next;
     bool untrusted; /* a directory's fsync failed: nothing more is written */
 
-    /* Shared between both threads, under lock. */
+    /* Shared by all threads, under lock, which may be taken within a turn. */
     pthread_mutex_t lock;
-    pthread_cond_t submitted, finished;
-    struct store_op *queue, **queue_tail;
-    struct store_op *copies, **copies_tail; /* done when nothing else is to do */
+    pthread_cond_t finished;
+    struct directory_queue requests, copies;
     struct store_op *done, **done_tail;
     bool stop;
     void (*wake)(void *ctx);
     void *wake_ctx;
-    pthread_t thread;
 };
+
+/* ---- directory.c: turns ---- */
+
+void directory_init(struct directory *d);
+void directory_destroy(struct directory *d);
+/* Carries op out, in a turn. */
+void directory_run(struct directory *d, struct store_op *op);
+/* Between these two another request may be carried out: whatever was found in *d before may be gone. */
+void directory_let_go(struct directory *d);
+void directory_go_on(struct directory *d);
+/* The store is being freed: whoever moves many bytes gives up. */
+bool directory_is_stopping(struct directory *d);
 
 /* ---- directory_path.c: names and messages ---- */
 

@@ -215,6 +215,7 @@ static void free_handle(struct store *s) {
     if (d) {
         directory_upload_drop_all(d);
         directory_forget_parents(d);
+        directory_destroy(d);
         free(d->store.path);
         free(d);
     }
@@ -229,6 +230,7 @@ static struct directory *open_directory(struct world *w, struct random *random) 
     d->io = &w->fs->io;
     d->clock = &w->clock.clock;
     d->random = random;
+    directory_init(d);
     return d;
 }
 
@@ -271,21 +273,6 @@ static void run_memory(struct world *w, struct store_op *op) {
     const char *data = appears && !there ? memory_world_object(w->memory, op->key, &len) : NULL;
     if (data)
         oracle_appeared(w, op->key, data, len);
-}
-
-static void run_directory(struct handle *h, struct store_op *op) {
-    static void (*const actions[])(struct directory *, struct store_op *) = {
-        [STORE_GET] = directory_get,
-        [STORE_HEAD] = directory_head,
-        [STORE_PUT_IF_ABSENT] = directory_put,
-        [STORE_DELETE] = directory_delete,
-        [STORE_LIST] = directory_list,
-        [STORE_UPLOAD_CREATE] = directory_create,
-        [STORE_UPLOAD_PART] = directory_part,
-        [STORE_UPLOAD_SYNC] = directory_sync,
-        [STORE_UPLOAD_COMPLETE] = directory_complete,
-    };
-    actions[op->kind](h->directory, op);
 }
 
 static void answer_with(struct store_op *op, const struct fault *f) {
@@ -364,7 +351,7 @@ void handle_apply(struct handle *h, size_t index, const struct fault *fault) {
             w->fs->fail_at = w->fs->changes + 1 + random_below(&w->random.random, 4);
             w->fs->fail_errno = fault->disk_errno;
         }
-        run_directory(h, op);
+        directory_run(h->directory, op);
     } else {
         if (changes_store(op->kind))
             count_change(w);

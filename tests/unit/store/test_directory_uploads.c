@@ -8,10 +8,13 @@
 #include <string.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "store/directory_internal.h"
 #include "support/directory_fixture.h"
 
 #define KEY "dt=2024-10-22/hour=21/a%b.jsonl"
@@ -299,45 +302,106 @@ static void test_an_inherited_upload_is_completed_by_copy(void **state) {
     store_free(heir);
 }
 
-/* Holds the I/O thread at its first call, until the test has submitted all it wants. */
+/* Holds whoever reads, which here is a copy, as long as a test keeps the gate. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-static int (*ungated_open)(struct directory_io *io, const char *path, int flags, mode_t mode);
+static atomic_bool at_gate;
+static ssize_t (*ungated_pread)(struct directory_io *io, int fd, void *buf, size_t n, off_t offset);
 
-static int gated_open(struct directory_io *io, const char *path, int flags, mode_t mode) {
+static ssize_t gated_pread(struct directory_io *io, int fd, void *buf, size_t n, off_t offset) {
+    atomic_store(&at_gate, true);
     (void)pthread_mutex_lock(&gate);
     (void)pthread_mutex_unlock(&gate);
-    return ungated_open(io, path, flags, mode);
+    return ungated_pread(io, fd, buf, n, offset);
 }
 
-static const struct store_op *answered[3];
-static size_t n_answered;
+static bool copied;
 
-static void note_answer(struct store_op *op) {
-    answered[n_answered++] = op;
+static void on_copied(struct store_op *op) {
+    (void)op;
+    copied = true;
 }
 
-static void test_what_is_copied_lets_others_pass(void **state) {
+/* A copy to be submitted, with the gate closed. */
+static struct store_op begin_copy(void) {
+    ungated_pread = f.io.io.pread;
+    f.io.io.pread = gated_pread;
+    atomic_store(&at_gate, false);
+    copied = false;
+    (void)pthread_mutex_lock(&gate);
+    struct store_op copy = complete_op(&u, true);
+    copy.done = on_copied;
+    return copy;
+}
+
+static void wait_at_gate(void) {
+    while (!atomic_load(&at_gate))
+        (void)sched_yield();
+}
+
+static void test_nothing_waits_for_a_copy(void **state) {
+    (void)state;
+    struct test_upload other;
+    upload_hello(f.store);
+    struct store_op copy = begin_copy();
+    store_submit(f.store, &copy);
+    wait_at_gate();
+    assert_int_equal(try_put(f.store, "meanwhile", "text"), ERR_NONE);
+    assert_int_equal(try_create(f.store, &other, "other"), ERR_NONE);
+    assert_int_equal(try_part(f.store, &other, "line\n"), ERR_NONE);
+    assert_int_equal(try_sync(f.store, &other), ERR_NONE);
+    assert_int_equal(try_complete(f.store, &other, false), ERR_NONE);
+    assert_false(copied);
+    (void)pthread_mutex_unlock(&gate);
+    while (!copied)
+        (void)store_poll(f.store, 1000);
+    assert_int_equal(copy.error.code, ERR_NONE);
+    check_object("hello world\n");
+}
+
+/* While it is copied, what is found out about a directory concerns the copy, too. */
+static void test_a_copy_is_not_published_where_a_directory_is_not_trusted(void **state) {
     (void)state;
     upload_hello(f.store);
-    ungated_open = f.io.io.open;
-    f.io.io.open = gated_open;
-    n_answered = 0;
-    (void)pthread_mutex_lock(&gate);
-    struct store_op put = {.kind = STORE_PUT_IF_ABSENT, .key = "first", .done = note_answer};
-    struct store_op copy = complete_op(&u, true);
-    copy.done = note_answer;
-    struct store_op later = {.kind = STORE_PUT_IF_ABSENT, .key = "later", .done = note_answer};
-    store_submit(f.store, &put);
+    struct store_op copy = begin_copy();
     store_submit(f.store, &copy);
-    store_submit(f.store, &later);
+    wait_at_gate();
+    faulty_io_set(&f.io, CALL_FSYNC, 2, EIO); /* the file's, then its directory's */
+    assert_int_equal(try_put(f.store, "meanwhile", "text"), ERR_IO);
     (void)pthread_mutex_unlock(&gate);
-    while (n_answered < 3)
+    while (!copied)
         (void)store_poll(f.store, 1000);
-    f.io.io.open = ungated_open;
-    assert_ptr_equal(answered[0], &put);
-    assert_ptr_equal(answered[1], &later);
-    assert_ptr_equal(answered[2], &copy);
-    assert_int_equal(copy.error.code, ERR_NONE);
+    assert_int_equal(copy.error.code, ERR_IO);
+    assert_non_null(strstr(copy.error.text, "could not be synced before"));
+    uint64_t size;
+    assert_int_equal(try_head(f.store, KEY, &size), ERR_NOT_FOUND);
+}
+
+static void *free_it(void *store) {
+    store_free(store);
+    return NULL;
+}
+
+/* Gigabytes may be left, and an orderly stop has ten seconds. */
+static void test_a_copy_ends_when_the_store_is_freed(void **state) {
+    (void)state;
+    upload_hello(f.store);
+    struct store_op copy = begin_copy();
+    store_submit(f.store, &copy);
+    wait_at_gate();
+    struct directory *d = (struct directory *)f.store;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, free_it, f.store), 0);
+    while (!directory_is_stopping(d))
+        (void)sched_yield();
+    (void)pthread_mutex_unlock(&gate);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    f.io.io.pread = ungated_pread;
+    f.store = directory_fixture_other(&f);
+    uint64_t size;
+    assert_int_equal(try_head(f.store, KEY, &size), ERR_NOT_FOUND);
+    assert_int_equal(count_files(&f, "dt=2024-10-22/hour=21", ""), 0);
+    assert_false(copied);
+    assert_int_equal(try_complete(f.store, &u, true), ERR_NONE);
     check_object("hello world\n");
 }
 
@@ -534,7 +598,9 @@ int main(void) {
         upload_test(test_a_repeat_without_a_directory_of_uploads),
         upload_test(test_a_key_that_appears_and_vanishes),
         upload_test(test_an_inherited_upload_is_completed_by_copy),
-        upload_test(test_what_is_copied_lets_others_pass),
+        upload_test(test_nothing_waits_for_a_copy),
+        upload_test(test_a_copy_is_not_published_where_a_directory_is_not_trusted),
+        upload_test(test_a_copy_ends_when_the_store_is_freed),
         upload_test(test_only_the_listed_bytes_are_inherited),
         upload_test(test_a_zombie_appends_to_its_own_inode_only),
         upload_test(test_a_zombie_appends_during_completion),
