@@ -66,7 +66,10 @@ def is_due(metrics, seconds):
     return at_the_head(metrics, PARTITIONS) and len(ages) == PARTITIONS and min(ages) > seconds
 
 
-def kill_and_return(bench, topic, kind, rate):
+def kill_and_return(bench, kind, events, rate):
+    topic = f"open-{bench.count}"  # its own, since more comes to it
+    open_windows(bench, topic, events)
+    say(f"{kind}: reading all, {rate:,} events/s, kill -9")
     settings = store(bench, kind)
     with generator(bench, topic, rate) as source:
         with job(bench, topic, settings) as process:
@@ -86,6 +89,7 @@ def kill_and_return(bench, topic, kind, rate):
         source.stop()
         say(source.log.read_text().strip().splitlines()[-1])
     clear(bench, kind)
+    bench.broker.delete_topic(topic)
     windows = before.most("tidemark_open_windows")
     return {
         "took": took,
@@ -97,12 +101,11 @@ def kill_and_return(bench, topic, kind, rate):
 
 
 def recoveries(bench, events, rate, rounds):
-    open_windows(bench, "open", events)
     taken = {kind: [] for kind in STORES}
-    for number in range(rounds):
+    for _ in range(rounds):
         for kind in STORES:
-            say(f"kill {number + 1} of {rounds}, {kind}: reading all, {rate:,} events/s, kill -9")
-            taken[kind].append(kill_and_return(bench, "open", kind, rate))
+            taken[kind].append(kill_and_return(bench, kind, events, rate))
+            say(f"{kind}: back after {taken[kind][-1]['took']:.1f} s")
     print(
         f"\nfrom the new process's start until it is at the head again, after kill -9 just before a"
         f" checkpoint;\nwindows of {OPEN_S // 60} minutes are open, {rate:,} events/s go on coming;"
