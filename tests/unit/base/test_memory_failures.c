@@ -65,6 +65,10 @@ static long nth;      /* 0: none fails */
 /* Shared with the child, which may end at any point. */
 static _Atomic long *asked_for;
 
+/* What some flows talk to, a thread of the parent, in which nothing fails; NULL for most. */
+static struct fake_http *server;
+static char endpoint[64]; /* its */
+
 #ifndef __SANITIZE_THREAD__ /* whose allocator cannot be replaced */
 extern const char __executable_start, etext;
 
@@ -175,7 +179,7 @@ static enum outcome try(flow_fn *flow, long which, bool and_all_later) {
     for_ever = and_all_later;
     *asked_for = 0;
     (void)fflush(NULL); /* else the child would print it again */
-    pid_t child = fork();
+    pid_t child = server ? fake_http_fork(server) : fork();
     assert_true(child >= 0);
     if (child == 0)
         run_child(flow, directory, fd);
@@ -395,9 +399,6 @@ static enum outcome use_directory(void) {
     return outcome;
 }
 
-/* The S3 store; its server is the parent's, in which nothing fails. */
-static char endpoint[64];
-
 static enum outcome use_s3(void) {
     struct error e;
     struct s3_config cfg = {.endpoint = endpoint,
@@ -477,9 +478,9 @@ static void fill(struct control_world *w) {
 }
 
 /* 200 or 202 for what is served; the connection may also be closed without a word. */
-static enum outcome ask(const struct http_server *server, const char *what) {
+static enum outcome ask(const struct http_server *http, const char *what) {
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(http_server_port(server)),
+                             .sin_port = htons(http_server_port(http)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char request[256], answer[512] = "", rest[512];
     int n = snprintf(request, sizeof request,
@@ -503,15 +504,15 @@ static enum outcome serve(const char *const *what) {
     struct error e;
     struct control_world *w = control_world_new();
     fill(w);
-    struct http_server *server = http_server_start(&w->cfg, &e);
-    if (!server) {
+    struct http_server *http = http_server_start(&w->cfg, &e);
+    if (!http) {
         (void)fprintf(stderr, "%s\n", e.text);
         return e.code == ERR_IO || e.code == ERR_NO_MEMORY ? REFUSED : WRONG;
     }
     enum outcome outcome = DONE;
     for (; *what && outcome == DONE; what++)
-        outcome = ask(server, *what);
-    http_server_stop(server);
+        outcome = ask(http, *what);
+    http_server_stop(http);
     control_world_free(w);
     return outcome;
 }
@@ -604,11 +605,20 @@ static void init_openssl(void) {
         1);
 }
 
-static void test_use_s3(void **state) {
-    (void)state;
-    struct fake_http *server = fake_http_start();
+static void start_server(void) {
+    server = fake_http_start();
     (void)snprintf(endpoint, sizeof endpoint, "%s", fake_http_endpoint(server));
     init_openssl();
+}
+
+static void stop_server(void) {
+    fake_http_stop(server);
+    server = NULL;
+}
+
+static void test_use_s3(void **state) {
+    (void)state;
+    start_server();
     static const char list[] =
         "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>p/dt=1/a</Key>"
         "<LastModified>2024-10-22T21:00:00.000Z</LastModified><Size>5</Size></Contents>"
@@ -620,28 +630,25 @@ static void test_use_s3(void **state) {
                    sizeof list - 1, list);
     fake_http_reply_always(server, reply);
     try_each(use_s3, TRIES);
-    fake_http_stop(server);
+    stop_server();
 }
 
 /* One answer for all that commands ask. */
-static struct fake_http *start_job(void) {
+static void start_job(void) {
     static const char body[] =
         "{\"jobs\":[{\"jid\":\"0123456789abcdef0123456789abcdef\"}],\"request-id\":\"r\","
         "\"state\":\"CANCELED\",\"status\":{\"id\":\"COMPLETED\"},"
         "\"operation\":{\"location\":\"s3://b/chk/\"},\"partitions\":[{}]}";
     char reply[512];
-    struct fake_http *server = fake_http_start();
-    (void)snprintf(endpoint, sizeof endpoint, "%s", fake_http_endpoint(server));
+    start_server();
     (void)snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
                    sizeof body - 1, body);
     fake_http_reply_always(server, reply);
     (void)setenv("TIDEMARK_HTTP_TOKEN", "sesame", 1);
-    init_openssl();
-    return server;
 }
 
 /* A request that lost a part for want of memory would ask for something else. */
-static void whole_requests(struct fake_http *server, const char *method, const char *body) {
+static void whole_requests(const char *method, const char *body) {
     size_t of_method = 0;
     for (size_t i = 0; *fake_http_request(server, i); i++) {
         const char *request = fake_http_request(server, i);
@@ -658,26 +665,26 @@ static void whole_requests(struct fake_http *server, const char *method, const c
 
 static void test_stop_drained(void **state) {
     (void)state;
-    struct fake_http *server = start_job();
+    start_job();
     try_each(stop_drained, TRIES);
-    whole_requests(server, "POST ", "{\"drain\":true}");
-    fake_http_stop(server);
+    whole_requests("POST ", "{\"drain\":true}");
+    stop_server();
 }
 
 static void test_cancel(void **state) {
     (void)state;
-    struct fake_http *server = start_job();
+    start_job();
     try_each(cancel, TRIES);
-    whole_requests(server, "PATCH ", "");
-    fake_http_stop(server);
+    whole_requests("PATCH ", "");
+    stop_server();
 }
 
 static void test_ask_for_status(void **state) {
     (void)state;
-    struct fake_http *server = start_job();
+    start_job();
     try_each(ask_for_status, TRIES);
-    whole_requests(server, "GET ", "");
-    fake_http_stop(server);
+    whole_requests("GET ", "");
+    stop_server();
 }
 
 static void test_run_embedded(void **state) {

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@ struct fake_http {
     int fds[CONNECTIONS_MAX];
     bool stalled[CONNECTIONS_MAX];
     int n_fds;
+
+    pthread_mutex_t turn; /* the thread's while it does more than wait */
+    sem_t started;
 
     pthread_mutex_t lock; /* guards what follows */
     struct reply queue[QUEUE_MAX];
@@ -137,6 +141,7 @@ static void take_connection(struct fake_http *h) {
 
 static void *server_thread(void *ctx) {
     struct fake_http *h = ctx;
+    (void)sem_post(&h->started);
     for (;;) {
         struct pollfd p[CONNECTIONS_MAX + 2];
         int n = h->n_fds;
@@ -148,11 +153,13 @@ static void *server_thread(void *ctx) {
             fail("poll");
         if (p[n + 1].revents)
             return NULL;
+        pthread_mutex_lock(&h->turn);
         for (int i = n - 1; i >= 0; i--)
             if (p[i].revents)
                 serve(h, i);
         if (p[n].revents)
             take_connection(h);
+        pthread_mutex_unlock(&h->turn);
     }
 }
 
@@ -161,7 +168,9 @@ struct fake_http *fake_http_start(void) {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    pthread_mutex_init(&h->turn, NULL);
     pthread_mutex_init(&h->lock, NULL);
+    (void)sem_init(&h->started, 0, 0);
     h->listener = socket(AF_INET, SOCK_STREAM, 0);
     if (h->listener < 0 || bind(h->listener, (struct sockaddr *)&address, sizeof address) ||
         listen(h->listener, CONNECTIONS_MAX) ||
@@ -170,6 +179,8 @@ struct fake_http *fake_http_start(void) {
     (void)snprintf(h->endpoint, sizeof h->endpoint, "http://127.0.0.1:%d", ntohs(address.sin_port));
     if (pthread_create(&h->thread, NULL, server_thread, h))
         fail("pthread_create");
+    while (sem_wait(&h->started) != 0)
+        ;
     return h;
 }
 
@@ -188,7 +199,16 @@ void fake_http_stop(struct fake_http *h) {
         free(h->requests[i]);
     free(h->always);
     pthread_mutex_destroy(&h->lock);
+    pthread_mutex_destroy(&h->turn);
+    (void)sem_destroy(&h->started);
     free(h);
+}
+
+pid_t fake_http_fork(struct fake_http *h) {
+    pthread_mutex_lock(&h->turn);
+    pid_t child = fork();
+    pthread_mutex_unlock(&h->turn);
+    return child;
 }
 
 const char *fake_http_endpoint(const struct fake_http *h) {

@@ -5,6 +5,7 @@
 #define TIDEMARK_SUPPORT_FAKE_HTTP_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 enum fake_then {
     THEN_KEEP,  /* the connection stays */
@@ -31,5 +32,9 @@ void fake_http_reply_always(struct fake_http *h, const char *bytes);
 size_t fake_http_count(struct fake_http *h);
 const char *fake_http_request(struct fake_http *h, size_t i);
 size_t fake_http_connections(struct fake_http *h);
+
+/* As fork(), at a moment at which the server only waits: else the child could inherit a lock of the
+ * allocator that the server's thread held, and wait for it without end. */
+pid_t fake_http_fork(struct fake_http *h);
 
 #endif
