@@ -71,7 +71,7 @@ static int find_topic(const struct kafka_config *kafka, struct error *e) {
     if (!c)
         return -1;
     int32_t count;
-    int rc = kafka_client_partitions(c, REACH_MS, &count, e);
+    int rc = kafka_client_find_topic(c, REACH_MS, &count, e);
     kafka_client_free(c);
     return rc;
 }

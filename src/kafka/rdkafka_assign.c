@@ -189,7 +189,7 @@ static int find_partitions(struct rdkafka_source *s, struct error *e) {
     }
     int32_t count = 0;
     struct error why;
-    if (kafka_client_partitions(s->client, ASK_MS, &count, &why)) {
+    if (kafka_client_find_topic(s->client, ASK_MS, &count, &why)) {
         if (why.code == ERR_UNAVAILABLE)
             return 0;
         if (e)

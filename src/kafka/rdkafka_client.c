@@ -317,3 +317,16 @@ int kafka_client_partitions(struct kafka_client *c, int timeout_ms, int32_t *cou
         (void)rd_kafka_poll(c->rk, err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ? 100 : 0);
     }
 }
+
+int kafka_client_find_topic(struct kafka_client *c, int timeout_ms, int32_t *count,
+                            struct error *e) {
+    int64_t asked = clock_monotonic(clock_system());
+    for (;;) {
+        int64_t passed = clock_monotonic(clock_system()) - asked;
+        int left = passed < timeout_ms ? timeout_ms - (int)passed : 1;
+        int rc = kafka_client_partitions(c, left, count, e);
+        if (rc == 0 || e->code != ERR_NOT_FOUND || passed >= UNKNOWN_MS || passed >= timeout_ms)
+            return rc;
+        (void)rd_kafka_poll(c->rk, 100);
+    }
+}

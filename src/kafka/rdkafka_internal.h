@@ -70,6 +70,12 @@ int kafka_client_error(struct kafka_client *c, rd_kafka_resp_err_t err, const ch
 /* Number of the topic's partitions: ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_DENIED otherwise. */
 int kafka_client_partitions(struct kafka_client *c, int timeout_ms, int32_t *count,
                             struct error *e);
+enum { UNKNOWN_MS = 3000 };
+/* The same, with patience: a topic is unknown only when brokers have said so for UNKNOWN_MS. They hear
+ * of a new one one after the other (librdkafka's topic.metadata.propagation.max.ms is for that), and
+ * any of them may be asked. */
+int kafka_client_find_topic(struct kafka_client *c, int timeout_ms, int32_t *count,
+                            struct error *e);
 
 /* ---- rdkafka_source.c and its parts ---- */
 

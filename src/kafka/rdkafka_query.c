@@ -32,7 +32,7 @@ int rdkafka_cluster_id(struct source *base, int timeout_ms, char *dst, size_t ca
 }
 
 int rdkafka_partition_count(struct source *base, int timeout_ms, int32_t *count, struct error *e) {
-    return kafka_client_partitions(rdkafka_of(base)->client, timeout_ms, count, e);
+    return kafka_client_find_topic(rdkafka_of(base)->client, timeout_ms, count, e);
 }
 
 /* One attempt. rd_kafka_query_watermark_offsets would do for the two special times, but goes on
@@ -47,6 +47,13 @@ static rd_kafka_resp_err_t ask_offset(struct kafka_client *c, int32_t partition,
     *offset = list->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(list);
     return err;
+}
+
+/* A leader that knows nothing of its topic yet, as in kafka_client_find_topic. */
+static bool may_hear(rd_kafka_resp_err_t err, int64_t asked_for_ms) {
+    bool unknown =
+        err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    return unknown && asked_for_ms < UNKNOWN_MS;
 }
 
 /* ListOffsets for one partition: `what` is a time in epoch milliseconds, or one of Kafka's two
@@ -67,7 +74,9 @@ static int list_offset(struct kafka_client *c, int32_t partition, int64_t what, 
         if (!err)
             return 0;
         left = deadline - clock_monotonic(clock_system());
-        if (kafka_error_code(err) != ERR_UNAVAILABLE || left <= 0)
+        bool may_change =
+            kafka_error_code(err) == ERR_UNAVAILABLE || may_hear(err, timeout_ms - left);
+        if (!may_change || left <= 0)
             return kafka_client_error(c, err, name, timeout_ms, e);
         /* A leader that is not ready yet says so at once, and would be asked without end. */
         (void)rd_kafka_poll(c->rk, AGAIN_MS);

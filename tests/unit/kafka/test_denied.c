@@ -1,9 +1,11 @@
-/* Brokers that refuse: the error says what to grant or to set. */
+/* Brokers that refuse: the error says what to grant or to set. Or that just do not know yet. */
 #include "kafka_fixture.h"
 
 #include <librdkafka/rdkafka_mock.h> /* needs rdkafka.h, does not include it */
+#include <pthread.h>
+#include <unistd.h>
 
-enum { JOIN_GROUP = 11 }; /* its API key */
+enum { LIST_OFFSETS = 2, JOIN_GROUP = 11 }; /* API keys */
 
 struct broker {
     rd_kafka_t *rk;
@@ -66,11 +68,51 @@ static void tls_where_there_is_none_names_its_settings(void **state) {
     reader_free(r);
 }
 
+static void *tell_of_topic(void *ctx) {
+    const struct broker *b = ctx;
+    (void)usleep(400 * 1000);
+    rd_kafka_mock_topic_set_error(b->cluster, "clicks", RD_KAFKA_RESP_ERR_NO_ERROR);
+    return NULL;
+}
+
+/* Brokers hear of a new topic one after the other. */
+static void a_topic_that_no_broker_knows_yet_is_waited_for(void **state) {
+    struct broker *b = *state;
+    struct kafka_config cfg = config_of(b);
+    struct reader *r = reader_new(&cfg);
+    int32_t count = 0;
+    struct error e = {0};
+    pthread_t later;
+    rd_kafka_mock_topic_set_error(b->cluster, "clicks", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    assert_int_equal(pthread_create(&later, NULL, tell_of_topic, b), 0);
+    assert_int_equal(r->source->ops->partition_count(r->source, 10000, &count, &e), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(pthread_join(later, NULL), 0);
+    reader_free(r);
+}
+
+static void a_leader_that_does_not_know_yet_is_asked_again(void **state) {
+    struct broker *b = *state;
+    struct kafka_config cfg = config_of(b);
+    struct reader *r = reader_new(&cfg);
+    int64_t start = -1, end = -1;
+    struct error e = {0};
+    rd_kafka_mock_push_request_errors(b->cluster, LIST_OFFSETS, 2,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    assert_int_equal(r->source->ops->bounds(r->source, 0, 10000, &start, &end, &e), 0);
+    assert_int_equal(start, 0);
+    assert_int_equal(end, 0);
+    reader_free(r);
+}
+
 int main(void) {
 #define ON_A_BROKER(f) cmocka_unit_test_setup_teardown(f, up, down)
     const struct CMUnitTest tests[] = {
         ON_A_BROKER(a_forbidden_group_says_what_to_grant),
         ON_A_BROKER(tls_where_there_is_none_names_its_settings),
+        ON_A_BROKER(a_topic_that_no_broker_knows_yet_is_waited_for),
+        ON_A_BROKER(a_leader_that_does_not_know_yet_is_asked_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
