@@ -202,15 +202,30 @@ class Bench:
         taken["cpu"] = taken["user"] + taken["system"]
         return taken, output
 
-    def warm(self, events=None):
-        """Touches the memory that the output of a run, or of so many events, will take. In a
-        virtual machine, pages that were free for seconds may have to come from the host again,
+    def warm(self):
+        """Touches the memory that the output of a run will take."""
+        with self.memory(self.events):
+            pass
+
+    @contextlib.contextmanager
+    def memory(self, events):
+        """Keeps as much of it as the output of so many events takes, to be free at the block's end.
+        In a virtual machine, pages that were free for seconds may have to come from the host again,
         which would be measured."""
         file, block = self.tmpfs / "warm", bytes(MIB)
         with open(file, "wb", buffering=0) as target:
-            for _ in range((events or self.events) * BYTES_PER_EVENT // MIB + 1):
+            for _ in range(events * BYTES_PER_EVENT // MIB + 1):
                 target.write(block)
-        file.unlink()
+        try:
+            yield
+        finally:
+            file.unlink()
+
+    def spread(self):
+        """Lets the servers run on all cores from now on."""
+        for server in (self.broker, self.s3):
+            for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), CORES)
 
     def floor(self, topic, mode, line=None):
         """`line`: how many bytes of each event are written."""
