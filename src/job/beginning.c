@@ -21,16 +21,17 @@ int worker_identify(struct worker *w, struct error *e) {
     return 0;
 }
 
-static int resolve(struct worker *w, int32_t partition, int64_t *offset, struct error *e) {
-    const struct source_ops *ops = w->source->ops;
-    const struct settings_start *start = &w->cfg.settings->kafka.start;
-    int64_t low, end;
-    if (start->kind == START_TIME)
-        return ops->offset_for_time(w->source, partition, start->time_ms, PATIENCE_MS, offset, e);
-    if (ops->bounds(w->source, partition, PATIENCE_MS, &low, &end, e) != 0)
-        return -1;
-    *offset = start->kind == START_LATEST ? end : low;
-    return 0;
+/* Where a first start begins, as a time. */
+static int64_t start_time(const struct settings_start *start) {
+    switch (start->kind) {
+    case START_EARLIEST:
+        return INT64_MIN;
+    case START_LATEST:
+        return INT64_MAX;
+    case START_TIME:
+        break;
+    }
+    return start->time_ms;
 }
 
 static void start_text(const struct settings_start *start, char dst[INSTANT_MAX + 1]) {
@@ -46,13 +47,13 @@ static int first_start(struct worker *w, const char *prefix, struct error *e) {
     char *manifests = xasprintf("_manifests/%s/%s/", s->name, s->kafka.topic);
     int rc = start_refuse_leftovers(w->cfg.output, manifests, s->checkpoint.path, e);
     free(manifests);
-    int32_t n = 0;
-    if (rc != 0 || w->source->ops->partition_count(w->source, PATIENCE_MS, &n, e) != 0)
+    const struct source_ops *ops = w->source->ops;
+    if (rc != 0 || ops->partition_count(w->source, PATIENCE_MS, &w->start.n, e) != 0)
         return -1;
-    w->start.offset = xcalloc((size_t)n, sizeof *w->start.offset);
-    for (w->start.n = 0; w->start.n < n; w->start.n++)
-        if (resolve(w, w->start.n, &w->start.offset[w->start.n], e) != 0)
-            return -1;
+    w->start.offset = xcalloc((size_t)w->start.n, sizeof *w->start.offset);
+    if (ops->offsets_for_time(w->source, w->start.n, start_time(&s->kafka.start), PATIENCE_MS,
+                              w->start.offset, e) != 0)
+        return -1;
     char text[INSTANT_MAX + 1];
     start_text(&s->kafka.start, text);
     rc = start_put(w->cfg.checkpoints, prefix, w->cluster, s->kafka.topic, text, &w->start, e);
@@ -92,11 +93,8 @@ int worker_find_bounds(struct worker *w, struct error *e) {
     free(b->done);
     b->done = xcalloc((size_t)n, sizeof *b->done);
     b->n = n;
-    for (int32_t i = 0; i < n; i++) {
-        int64_t low;
-        if (w->source->ops->bounds(w->source, i, PATIENCE_MS, &low, &b->end[i], e) != 0)
-            return -1;
-    }
+    if (w->source->ops->offsets_for_time(w->source, n, INT64_MAX, PATIENCE_MS, b->end, e) != 0)
+        return -1;
     b->known = true;
     return 0;
 }

@@ -149,8 +149,8 @@ int rdkafka_partition_count(struct source *base, int timeout_ms, int32_t *count,
 int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64_t *start,
                    int64_t *end, struct error *e);
 int64_t rdkafka_end(struct source *base, int32_t partition);
-int rdkafka_offset_for_time(struct source *base, int32_t partition, int64_t time_ms, int timeout_ms,
-                            int64_t *offset, struct error *e);
+int rdkafka_offsets_for_time(struct source *base, int32_t n, int64_t time_ms, int timeout_ms,
+                             int64_t *offsets, struct error *e);
 int rdkafka_check_topic(struct source *base, int timeout_ms, struct error *e);
 
 /* rdkafka_peek.c */

@@ -35,16 +35,24 @@ int rdkafka_partition_count(struct source *base, int timeout_ms, int32_t *count,
     return kafka_client_find_topic(rdkafka_of(base)->client, timeout_ms, count, e);
 }
 
-/* One attempt. rd_kafka_query_watermark_offsets would do for the two special times, but goes on
- * waiting when its time-out has passed. */
-static rd_kafka_resp_err_t ask_offset(struct kafka_client *c, int32_t partition, int64_t what,
-                                      int timeout_ms, int64_t *offset) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, c->cfg->topic, partition)->offset = what;
+/* Partitions that are asked for in one request to each of their leaders. */
+struct range {
+    int32_t first, n;
+};
+
+/* One attempt; *failed is the partition that the error is about. rd_kafka_query_watermark_offsets would
+ * do for the two special times, but goes on waiting when its time-out has passed. */
+static rd_kafka_resp_err_t ask_offsets(struct kafka_client *c, struct range r, int64_t what,
+                                       int timeout_ms, int64_t *offsets, int32_t *failed) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r.n);
+    for (int32_t i = 0; i < r.n; i++)
+        rd_kafka_topic_partition_list_add(list, c->cfg->topic, r.first + i)->offset = what;
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(c->rk, list, timeout_ms);
-    if (!err)
-        err = list->elems[0].err;
-    *offset = list->elems[0].offset;
+    for (int i = 0; i < list->cnt && !err; i++) {
+        err = list->elems[i].err;
+        *failed = list->elems[i].partition;
+        offsets[list->elems[i].partition - r.first] = list->elems[i].offset;
+    }
     rd_kafka_topic_partition_list_destroy(list);
     return err;
 }
@@ -56,28 +64,30 @@ static bool may_hear(rd_kafka_resp_err_t err, int64_t asked_for_ms) {
     return unknown && asked_for_ms < UNKNOWN_MS;
 }
 
-/* ListOffsets for one partition: `what` is a time in epoch milliseconds, or one of Kafka's two
- * special times, RD_KAFKA_OFFSET_BEGINNING and RD_KAFKA_OFFSET_END. librdkafka sends it to the leader
+/* ListOffsets: `what` is a time in epoch milliseconds, or one of Kafka's two special times,
+ * RD_KAFKA_OFFSET_BEGINNING and RD_KAFKA_OFFSET_END. librdkafka sends it to the leader
  * that it knows of; where that broker has just died the request waits for its return, although
  * another leads meanwhile. So it is asked in slices, with new metadata before each next one. The
  * special times are answered at once, others may have to be searched for. */
-static int list_offset(struct kafka_client *c, int32_t partition, int64_t what, int timeout_ms,
-                       int64_t *offset, struct error *e) {
-    char name[64];
-    (void)snprintf(name, sizeof name, "offsets of partition %d", (int)partition);
+static int list_offsets(struct kafka_client *c, struct range r, int64_t what, int timeout_ms,
+                        int64_t *offsets, struct error *e) {
     int64_t deadline = clock_monotonic(clock_system()) + timeout_ms;
     int slice = what < 0 ? OFFSET_SLICE_MS : TIME_SLICE_MS;
     for (;;) {
+        int32_t failed = r.first;
         int64_t left = deadline - clock_monotonic(clock_system());
         int wait = left > slice ? slice : left > 1 ? (int)left : 1;
-        rd_kafka_resp_err_t err = ask_offset(c, partition, what, wait, offset);
+        rd_kafka_resp_err_t err = ask_offsets(c, r, what, wait, offsets, &failed);
         if (!err)
             return 0;
         left = deadline - clock_monotonic(clock_system());
         bool may_change =
             kafka_error_code(err) == ERR_UNAVAILABLE || may_hear(err, timeout_ms - left);
-        if (!may_change || left <= 0)
+        if (!may_change || left <= 0) {
+            char name[64];
+            (void)snprintf(name, sizeof name, "offsets of partition %d", (int)failed);
             return kafka_client_error(c, err, name, timeout_ms, e);
+        }
         /* A leader that is not ready yet says so at once, and would be asked without end. */
         (void)rd_kafka_poll(c->rk, AGAIN_MS);
         int32_t count;
@@ -90,9 +100,10 @@ static int list_offset(struct kafka_client *c, int32_t partition, int64_t what, 
 int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64_t *start,
                    int64_t *end, struct error *e) {
     struct kafka_client *c = rdkafka_of(base)->client;
+    struct range r = {partition, 1};
     /* The start first: the log's start never passes an end that is asked for later. */
-    if (list_offset(c, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, start, e) ||
-        list_offset(c, partition, RD_KAFKA_OFFSET_END, timeout_ms, end, e))
+    if (list_offsets(c, r, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, start, e) ||
+        list_offsets(c, r, RD_KAFKA_OFFSET_END, timeout_ms, end, e))
         return -1;
     return 0;
 }
@@ -107,16 +118,21 @@ int64_t rdkafka_end(struct source *base, int32_t partition) {
     return high >= 0 ? high : -1;
 }
 
-int rdkafka_offset_for_time(struct source *base, int32_t partition, int64_t time_ms, int timeout_ms,
-                            int64_t *offset, struct error *e) {
+int rdkafka_offsets_for_time(struct source *base, int32_t n, int64_t time_ms, int timeout_ms,
+                             int64_t *offsets, struct error *e) {
     struct kafka_client *c = rdkafka_of(base)->client;
+    struct range all = {0, n};
     if (time_ms < 0) /* below zero are the protocol's special times; no record is that old */
-        return list_offset(c, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, offset, e);
-    if (list_offset(c, partition, time_ms, timeout_ms, offset, e))
+        return list_offsets(c, all, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, offsets, e);
+    if (time_ms == INT64_MAX)
+        return list_offsets(c, all, RD_KAFKA_OFFSET_END, timeout_ms, offsets, e);
+    if (list_offsets(c, all, time_ms, timeout_ms, offsets, e))
         return -1;
-    if (*offset >= 0)
-        return 0;
-    return list_offset(c, partition, RD_KAFKA_OFFSET_END, timeout_ms, offset, e);
+    for (int32_t i = 0; i < n; i++)
+        if (offsets[i] < 0 &&
+            list_offsets(c, (struct range){i, 1}, RD_KAFKA_OFFSET_END, timeout_ms, &offsets[i], e))
+            return -1;
+    return 0;
 }
 
 /* cleanup.policy of the topic in an answer to DescribeConfigs; NULL with *err where it has none. */

@@ -64,9 +64,11 @@ struct source_ops {
     /* Log start and last stable offset (read_committed). */
     int (*bounds)(struct source *s, int32_t partition, int timeout_ms, int64_t *start, int64_t *end,
                   struct error *e);
-    /* Offset of the first record with a timestamp >= time_ms; the end where there is none. */
-    int (*offset_for_time)(struct source *s, int32_t partition, int64_t time_ms, int timeout_ms,
-                           int64_t *offset, struct error *e);
+    /* Of each of the partitions 0 to n - 1 the offset of the first record with a timestamp >= time_ms,
+     * or the end where there is none: so INT64_MIN gives all starts, and INT64_MAX all ends. One
+     * request to each broker, however many partitions it leads. */
+    int (*offsets_for_time)(struct source *s, int32_t n, int64_t time_ms, int timeout_ms,
+                            int64_t *offsets, struct error *e);
     /* Rule 12: reads the record at exactly `offset` with a short-lived consumer of its own and
      * hands its CRC (record_crc32c) and offset over. A record at a later offset is given as it is:
      * the caller compares *found with offset. */

@@ -157,7 +157,7 @@ static void test_another_process_was_quicker(void **state) {
 static void test_questions_that_fail_before_it_ran(void **state) {
     (void)state;
     static const enum fake_call calls[] = {FAKE_CLUSTER_ID, FAKE_CHECK_TOPIC, FAKE_PARTITION_COUNT,
-                                           FAKE_BOUNDS};
+                                           FAKE_OFFSETS_FOR_TIME};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         struct worker_world w;
         begin(&w, 10);
@@ -170,6 +170,21 @@ static void test_questions_that_fail_before_it_ran(void **state) {
         assert_int_equal(memory_world_count(w.store, ""), 0);
         worker_world_free(&w);
     }
+}
+
+/* Once a partition is claimed, its log is looked at. */
+static void test_a_claimed_log_that_does_not_answer(void **state) {
+    (void)state;
+    struct worker_world w;
+    begin(&w, 10);
+    struct process *p = process_new(&w, &bounded);
+    p->source->fails[FAKE_BOUNDS] = ERR_UNAVAILABLE;
+    assert_int_equal(process_run(p), WORKER_FAILED);
+    assert_non_null(strstr(p->error.text, "scripted: unavailable at bounds"));
+    process_free(p);
+    process_must_end(&w, &bounded, WORKER_DONE);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
 }
 
 /* ---- Is it still the same log? (rule 12) --------------------------------------------------------- */
@@ -329,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_leftovers_are_refused),
         cmocka_unit_test(test_another_process_was_quicker),
         cmocka_unit_test(test_questions_that_fail_before_it_ran),
+        cmocka_unit_test(test_a_claimed_log_that_does_not_answer),
         cmocka_unit_test(test_same_log_goes_on),
         cmocka_unit_test(test_another_record_at_last),
         cmocka_unit_test(test_last_is_a_hole),

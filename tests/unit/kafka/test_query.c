@@ -144,12 +144,36 @@ static void bounds_of_a_missing_partition_are_an_error(void **state) {
     reader_free(r);
 }
 
+static void offsets_of_all_partitions_come_by_time(void **state) {
+    produce_numbers(SERVERS(state), "clicks", 1, 42);
+    produce_numbers(SERVERS(state), "clicks", 2, 7);
+    struct reader *r = reader_of(state);
+    const struct source_ops *ops = r->source->ops;
+    int64_t at[3] = {-1, -1, -1};
+    assert_int_equal(ops->offsets_for_time(r->source, 3, INT64_MAX, 5000, at, NULL), 0);
+    assert_true(at[0] == 0 && at[1] == 42 && at[2] == 7);
+    assert_int_equal(ops->offsets_for_time(r->source, 3, INT64_MIN, 5000, at, NULL), 0);
+    assert_true(at[0] == 0 && at[1] == 0 && at[2] == 0);
+    reader_free(r);
+}
+
+/* The protocol's special times lie there, and mean something else. */
 static void times_before_1970_are_the_start(void **state) {
     produce_numbers(SERVERS(state), "clicks", 1, 42);
     struct reader *r = reader_of(state);
-    int64_t offset = -1;
-    assert_int_equal(r->source->ops->offset_for_time(r->source, 1, -2, 5000, &offset, NULL), 0);
-    assert_int_equal(offset, 0);
+    int64_t at[2] = {-1, -1};
+    assert_int_equal(r->source->ops->offsets_for_time(r->source, 2, -1, 5000, at, NULL), 0);
+    assert_int_equal(at[1], 0);
+    reader_free(r);
+}
+
+static void offsets_of_a_missing_partition_are_an_error(void **state) {
+    struct reader *r = reader_of(state);
+    int64_t at[10];
+    struct error e = {0};
+    assert_int_equal(r->source->ops->offsets_for_time(r->source, 10, INT64_MAX, 5000, at, &e), -1);
+    assert_int_equal(e.code, ERR_NOT_FOUND);
+    assert_non_null(strstr(e.text, "of partition "));
     reader_free(r);
 }
 
@@ -232,7 +256,9 @@ int main(void) {
         ON_A_CLUSTER(partitions_are_counted),
         ON_A_CLUSTER(bounds_are_the_logs),
         ON_A_CLUSTER(bounds_of_a_missing_partition_are_an_error),
+        ON_A_CLUSTER(offsets_of_all_partitions_come_by_time),
         ON_A_CLUSTER(times_before_1970_are_the_start),
+        ON_A_CLUSTER(offsets_of_a_missing_partition_are_an_error),
         ON_A_CLUSTER(peek_reads_one_record),
         ON_A_CLUSTER(peek_tells_the_end_from_what_lies_past_it),
         cmocka_unit_test(an_unreachable_broker_is_explained_in_time),

@@ -121,7 +121,7 @@ static struct fake_source *self(struct source *s) {
 
 static int refuse(struct source *s, enum fake_call call, struct error *e) {
     static const char *const names[FAKE_CALLS] = {
-        "poll", "cluster id",  "partition count", "bounds", "offset for time",
+        "poll", "cluster id",  "partition count", "bounds", "offsets for time",
         "peek", "check topic", "assign"};
     enum error_code code = self(s)->fails[call];
     return code ? error_set(e, code, "scripted: %s at %s", error_name(code), names[call]) : 0;
@@ -148,15 +148,20 @@ static int bounds(struct source *s, int32_t partition, int timeout_ms, int64_t *
     return refuse(s, FAKE_BOUNDS, e);
 }
 
-static int offset_for_time(struct source *s, int32_t partition, int64_t time_ms, int timeout_ms,
-                           int64_t *offset, struct error *e) {
+static int64_t offset_for_time(const struct fake_log *l, int64_t time_ms) {
+    int64_t offset = l->start;
+    while (offset < l->end && time_ms > 0 &&
+           (l->records[offset].hole || l->records[offset].timestamp < time_ms))
+        offset++;
+    return offset;
+}
+
+static int offsets_for_time(struct source *s, int32_t n, int64_t time_ms, int timeout_ms,
+                            int64_t *offsets, struct error *e) {
     (void)timeout_ms;
-    const struct fake_log *l = log_of(self(s)->topic, partition);
-    *offset = l->start;
-    while (*offset < l->end &&
-           (l->records[*offset].hole || l->records[*offset].timestamp < time_ms))
-        (*offset)++;
-    return refuse(s, FAKE_OFFSET_FOR_TIME, e);
+    for (int32_t i = 0; i < n; i++)
+        offsets[i] = offset_for_time(log_of(self(s)->topic, i), time_ms);
+    return refuse(s, FAKE_OFFSETS_FOR_TIME, e);
 }
 
 static struct record record_at(const struct fake_log *l, int64_t offset) {
@@ -354,7 +359,7 @@ struct fake_source *fake_source_new(struct fake_topic *t, struct fake_clock *clo
                                           .bounds = bounds,
                                           .end = end_of,
                                           .answers = answers,
-                                          .offset_for_time = offset_for_time,
+                                          .offsets_for_time = offsets_for_time,
                                           .peek = peek,
                                           .check_topic = check_topic,
                                           .assign = assign,
