@@ -11,7 +11,7 @@
 
 enum {
     TICK_MS = 20,            /* between two ticks of every partition */
-    PUBLISH_MS = 250,        /* between two renewals of the metrics */
+    PUBLISH_MS = 250,        /* between two looks at the log's ends and renewals of the metrics */
     IDLE_POLL_MS = 50,       /* longest wait while nothing happens */
     STOP_PATIENCE_MS = 8500, /* an orderly stop takes at most 10 s */
     REVOKE_PATIENCE_MS = 4000,
@@ -400,11 +400,12 @@ static void loop(struct worker *w, bool *ran) {
         if (w->tick_due || clock_monotonic(w->cfg.clock) - w->ticked_ms >= TICK_MS ||
             (answers > 0 && anyone_waits_for_tick(w)))
             tick(w);
-        leave_ended(w);
         obey(w);
         worker_savepoints(w);
-        if (w->now_ms - w->published_ms >= PUBLISH_MS)
+        if (w->now_ms - w->published_ms >= PUBLISH_MS) {
+            leave_ended(w);
             worker_publish(w);
+        }
         if (finished(w))
             break;
         bounded_look(w);

@@ -12,13 +12,12 @@ enum {
 };
 
 struct part *rdkafka_part(struct rdkafka_source *s, int32_t id) {
-    if (s->hint < s->n_parts && s->parts[s->hint].id == id)
-        return &s->parts[s->hint];
-    for (size_t i = 0; i < s->n_parts; i++) {
-        if (s->parts[i].id == id) {
-            s->hint = i;
-            return &s->parts[i];
-        }
+    for (size_t tried = 0; tried < s->n_parts; tried++) {
+        if (s->hint >= s->n_parts)
+            s->hint = 0;
+        if (s->parts[s->hint].id == id)
+            return &s->parts[s->hint];
+        s->hint++;
     }
     return NULL;
 }

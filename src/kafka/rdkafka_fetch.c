@@ -126,7 +126,7 @@ size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
     }
     deliver_last(last, sink);
     s->drained += bytes;
-    if (s->wake_bytes > 0 && s->drained >= s->wake_bytes)
+    if (s->wake_bytes > 0 && s->drained >= s->wake_bytes * s->n_parts)
         wake_brokers(s);
     return delivered;
 }

@@ -26,7 +26,8 @@ void kafka_config_free(struct kafka_config *cfg);
 
 /* Our tuning, then kafka.properties, then what rule 12 fixes. `partitions` divides the fetch queue's
  * bytes. *wake_bytes (may be NULL) is 0 where librdkafka itself looks again soon after its queues
- * were full, else after how many consumed bytes we must make it look. NULL: ERR_USAGE. */
+ * were full, else after how many consumed bytes for each of them we must make it look. NULL:
+ * ERR_USAGE. */
 rd_kafka_conf_t *kafka_conf(const struct kafka_config *cfg, enum kafka_purpose purpose,
                             int32_t partitions, size_t *wake_bytes, struct error *e);
 
