@@ -134,6 +134,7 @@ static void group_revoked(struct rdkafka_source *s) {
               s->cfg->topic);
     s->called = true;
     s->handler.revoked(s->handler.ctx);
+    rdkafka_send_commits(s); /* while they are ours */
     s->owned = false;
     (void)give_all_up(s, NULL);
 }

@@ -111,9 +111,10 @@ struct rdkafka_source {
             patience_ms; /* between two looks; until a topic that is gone fails the job */
         int64_t due, silent_since, gone_since; /* monotonic; 0: not */
     } watch;
+    rd_kafka_topic_partition_list_t *commits; /* that poll() will send; NULL: none */
     struct part *parts;
-    size_t n_parts, hint; /* hint: the part that was fetched last */
-    size_t wake_bytes, drained;
+    size_t n_parts, hint;       /* hint: the part that was fetched last; they take turns */
+    size_t wake_bytes, drained; /* the former for each part */
     rd_kafka_message_t *batch[KAFKA_BATCH];
 };
 
@@ -123,6 +124,7 @@ static inline struct rdkafka_source *rdkafka_of(struct source *s) {
 
 struct part *rdkafka_part(struct rdkafka_source *s, int32_t id);
 void rdkafka_failed(struct rdkafka_source *s, const struct error *e);
+void rdkafka_send_commits(struct rdkafka_source *s);
 
 /* rdkafka_assign.c */
 int rdkafka_assign(struct source *base, const struct source_position *positions, size_t n,

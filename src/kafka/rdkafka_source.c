@@ -19,6 +19,32 @@ enum {
     GUESSED_PARTITIONS = 3 /* where no broker answers in that time */
 };
 
+/* ---- commit() ---- */
+
+static void source_commit(struct source *base, int32_t partition, int64_t next) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    if (!s->cfg->use_group || !s->owned)
+        return;
+    if (!s->commits)
+        s->commits = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *p =
+        rd_kafka_topic_partition_list_find(s->commits, s->cfg->topic, partition);
+    if (!p)
+        p = rd_kafka_topic_partition_list_add(s->commits, s->cfg->topic, partition);
+    p->offset = next;
+}
+
+/* All that there is since the last time, in one request. */
+void rdkafka_send_commits(struct rdkafka_source *s) {
+    if (!s->commits)
+        return;
+    rd_kafka_resp_err_t err = rd_kafka_commit(s->client->rk, s->commits, 1);
+    if (err)
+        log_debug("group_commit", "%d partitions: %s", s->commits->cnt, rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(s->commits);
+    s->commits = NULL;
+}
+
 /* ---- poll() ---- */
 
 void rdkafka_failed(struct rdkafka_source *s, const struct error *e) {
@@ -94,6 +120,7 @@ static int source_poll(struct source *base, int timeout_ms, struct error *e) {
     struct rdkafka_source *s = rdkafka_of(base);
     int64_t deadline = clock_monotonic(clock_system()) + timeout_ms;
     s->called = false;
+    rdkafka_send_commits(s);
     for (;;) {
         /* Any signal that comes from here on ends the wait below, so nothing served late. */
         rdkafka_watch(s);
@@ -120,18 +147,6 @@ static void source_wake(struct source *base) {
 
 static void source_suspend(struct source *base, bool on) {
     rdkafka_of(base)->suspended = on;
-}
-
-static void source_commit(struct source *base, int32_t partition, int64_t next) {
-    struct rdkafka_source *s = rdkafka_of(base);
-    if (!s->cfg->use_group || !s->owned)
-        return;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, s->cfg->topic, partition)->offset = next;
-    rd_kafka_resp_err_t err = rd_kafka_commit(s->client->rk, list, 1);
-    if (err)
-        log_debug("group_commit", "partition %d: %s", (int)partition, rd_kafka_err2str(err));
-    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* ---- free() ---- */
@@ -171,6 +186,7 @@ static void source_free(struct source *base) {
     struct rdkafka_source *s = rdkafka_of(base);
     s->closing = true;
     if (s->client) {
+        rdkafka_send_commits(s);
         if (s->n_parts > 0 || s->owned)
             (void)rd_kafka_assign(s->client->rk, NULL);
         rdkafka_forget_parts(s);

@@ -94,7 +94,8 @@ struct source_ops {
                     const struct source_sink *sink);
     /* Whether records are waiting is of no interest to poll() while the worker cannot take any. */
     void (*suspend)(struct source *s, bool on);
-    /* Group offset for lag tools (rule 12), asynchronous, best effort; nothing when not in a group. */
+    /* Group offset for lag tools (rule 12), best effort; sent by the next poll(), by free(), and when
+     * revoked() returns. Nothing when not in a group. */
     void (*commit)(struct source *s, int32_t partition, int64_t next);
     void (*free)(struct source *s);
 };

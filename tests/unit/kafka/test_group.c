@@ -27,6 +27,21 @@ static void fetch_all(struct reader *r) {
         (void)fetch(r, r->assigned[i], 1000);
 }
 
+/* What the group has committed of a partition, negative for nothing. */
+static int64_t committed(void **state, int32_t partition) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", SERVERS(state), NULL, 0);
+    rd_kafka_conf_set(conf, "group.id", "test", NULL, 0);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, "clicks", partition);
+    assert_int_equal(rd_kafka_committed(rk, list, 10000), 0);
+    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    return offset;
+}
+
 static void a_lone_member_gets_all_partitions(void **state) {
     for (int32_t p = 0; p < 3; p++)
         produce_numbers(SERVERS(state), "clicks", p, 10);
@@ -36,9 +51,13 @@ static void a_lone_member_gets_all_partitions(void **state) {
     assign_all(r);
     POLL_UNTIL(r, (fetch_all(r), r->eofs == 3));
     assert_int_equal(r->n, 30);
+    r->source->ops->commit(r->source, 0, 9);
+    r->source->ops->commit(r->source, 2, 8);
     r->source->ops->commit(r->source, 0, 10);
     poll_ok(r, 50);
+    r->source->ops->commit(r->source, 2, 10); /* sent when it leaves */
     reader_free(r);
+    assert_true(committed(state, 0) == 10 && committed(state, 1) < 0 && committed(state, 2) == 10);
 }
 
 static void a_slow_take_over_keeps_its_partitions(void **state) {
