@@ -125,7 +125,7 @@ def compare_speed(bench, arguments):
 def read_arguments():
     parser = options("", "Measures tidemark against the floor")
     add = parser.add_argument
-    add("--events", type=int, help="events in the topic (2,000,000)")
+    add("--events", type=int, help="events in the topic (5,000,000)")
     add("--rounds", type=int, help="how often each is run (5)")
     add("--hours", type=float, default=6.0, help="event time that they span (6)")
     add("--quick", action="store_true", help="300,000 events, one round: does it work at all?")
@@ -143,7 +143,7 @@ def read_arguments():
         help="another build to run beside build/tidemark",
     )
     arguments = parser.parse_args()
-    arguments.events = arguments.events or (300000 if arguments.quick else 2000000)
+    arguments.events = arguments.events or (300000 if arguments.quick else 5000000)
     arguments.rounds = arguments.rounds or (1 if arguments.quick else 5)
     return arguments
 
