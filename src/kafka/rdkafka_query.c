@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "kafka/rdkafka_internal.h"
 
-enum { OFFSET_SLICE_MS = 1000, TIME_SLICE_MS = 5000, METADATA_MS = 1000, AGAIN_MS = 100 };
+enum { SLICE_MS = 1000, TIME_SLICE_MS = 5000, METADATA_MS = 1000, AGAIN_MS = 100 };
 
 int rdkafka_cluster_id(struct source *base, int timeout_ms, char *dst, size_t cap,
                        struct error *e) {
@@ -57,44 +57,59 @@ static rd_kafka_resp_err_t ask_offsets(struct kafka_client *c, struct range r, i
     return err;
 }
 
-/* A leader that knows nothing of its topic yet, as in kafka_client_find_topic. */
-static bool may_hear(rd_kafka_resp_err_t err, int64_t asked_for_ms) {
+/* A question that is asked again, in slices of its time, with new metadata before each next one.
+ * librdkafka sends a request to the leader, or the controller, that it knows of; where that broker has
+ * just died the request waits for its return, although another has taken over meanwhile. */
+struct asking {
+    int64_t deadline_ms; /* monotonic */
+    int timeout_ms, slice_ms;
+};
+
+static struct asking asking_begin(int timeout_ms, int slice_ms) {
+    return (struct asking){clock_monotonic(clock_system()) + timeout_ms, timeout_ms, slice_ms};
+}
+
+/* Milliseconds for the next attempt. */
+static int asking_slice(const struct asking *a) {
+    int64_t left = a->deadline_ms - clock_monotonic(clock_system());
+    return left > a->slice_ms ? a->slice_ms : left > 1 ? (int)left : 1;
+}
+
+/* After an attempt that failed: whether another may do better. */
+static bool asking_again(const struct asking *a, struct kafka_client *c, rd_kafka_resp_err_t err) {
+    int64_t left = a->deadline_ms - clock_monotonic(clock_system());
+    /* A broker that has not heard of its topic yet, as in kafka_client_find_topic. */
     bool unknown =
         err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-    return unknown && asked_for_ms < UNKNOWN_MS;
+    bool may_hear = unknown && a->timeout_ms - left < UNKNOWN_MS;
+    if (left <= 0 || (kafka_error_code(err) != ERR_UNAVAILABLE && !may_hear))
+        return false;
+    /* A leader that is not ready yet says so at once, and would be asked without end. */
+    (void)rd_kafka_poll(c->rk, AGAIN_MS);
+    int32_t count;
+    struct error ignored; /* the next attempt says what is wrong */
+    (void)kafka_client_partitions(c, left < METADATA_MS ? (int)left : METADATA_MS, &count,
+                                  &ignored);
+    return true;
 }
 
 /* ListOffsets: `what` is a time in epoch milliseconds, or one of Kafka's two special times,
- * RD_KAFKA_OFFSET_BEGINNING and RD_KAFKA_OFFSET_END. librdkafka sends it to the leader
- * that it knows of; where that broker has just died the request waits for its return, although
- * another leads meanwhile. So it is asked in slices, with new metadata before each next one. The
- * special times are answered at once, others may have to be searched for. */
+ * RD_KAFKA_OFFSET_BEGINNING and RD_KAFKA_OFFSET_END. Those are answered at once, others may have to be
+ * searched for. */
 static int list_offsets(struct kafka_client *c, struct range r, int64_t what, int timeout_ms,
                         int64_t *offsets, struct error *e) {
-    int64_t deadline = clock_monotonic(clock_system()) + timeout_ms;
-    int slice = what < 0 ? OFFSET_SLICE_MS : TIME_SLICE_MS;
-    for (;;) {
-        int32_t failed = r.first;
-        int64_t left = deadline - clock_monotonic(clock_system());
-        int wait = left > slice ? slice : left > 1 ? (int)left : 1;
-        rd_kafka_resp_err_t err = ask_offsets(c, r, what, wait, offsets, &failed);
-        if (!err)
-            return 0;
-        left = deadline - clock_monotonic(clock_system());
-        bool may_change =
-            kafka_error_code(err) == ERR_UNAVAILABLE || may_hear(err, timeout_ms - left);
-        if (!may_change || left <= 0) {
-            char name[64];
-            (void)snprintf(name, sizeof name, "offsets of partition %d", (int)failed);
-            return kafka_client_error(c, err, name, timeout_ms, e);
-        }
-        /* A leader that is not ready yet says so at once, and would be asked without end. */
-        (void)rd_kafka_poll(c->rk, AGAIN_MS);
-        int32_t count;
-        struct error ignored; /* the next attempt says what is wrong */
-        (void)kafka_client_partitions(c, left < METADATA_MS ? (int)left : METADATA_MS, &count,
-                                      &ignored);
-    }
+    struct asking asking = asking_begin(timeout_ms, what < 0 ? SLICE_MS : TIME_SLICE_MS);
+    int32_t failed;
+    rd_kafka_resp_err_t err;
+    do {
+        failed = r.first;
+        err = ask_offsets(c, r, what, asking_slice(&asking), offsets, &failed);
+    } while (err && asking_again(&asking, c, err));
+    if (!err)
+        return 0;
+    char name[64];
+    (void)snprintf(name, sizeof name, "offsets of partition %d", (int)failed);
+    return kafka_client_error(c, err, name, timeout_ms, e);
 }
 
 int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64_t *start,
@@ -171,13 +186,31 @@ static rd_kafka_event_t *describe_topic(struct kafka_client *c, int timeout_ms) 
     return ev;
 }
 
+/* The answer to DescribeConfigs, which librdkafka asks of the controller; to be destroyed. NULL with
+ * *err where there is none that says anything of the topic. */
+static rd_kafka_event_t *ask_topic(struct kafka_client *c, int timeout_ms, const char **policy,
+                                   rd_kafka_resp_err_t *err) {
+    struct asking asking = asking_begin(timeout_ms, SLICE_MS);
+    for (;;) {
+        *err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+        rd_kafka_event_t *ev = describe_topic(c, asking_slice(&asking));
+        *policy = ev ? cleanup_policy(ev, err) : NULL;
+        if (!*err)
+            return ev;
+        if (ev)
+            rd_kafka_event_destroy(ev);
+        if (!asking_again(&asking, c, *err))
+            return NULL;
+    }
+}
+
 int rdkafka_check_topic(struct source *base, int timeout_ms, struct error *e) {
     struct rdkafka_source *s = rdkafka_of(base);
     if (s->cfg->embedded) /* the mock lets DescribeConfigs run into its time-out */
         return 0;
-    rd_kafka_event_t *ev = describe_topic(s->client, timeout_ms);
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    const char *policy = ev ? cleanup_policy(ev, &err) : NULL;
+    const char *policy;
+    rd_kafka_resp_err_t err;
+    rd_kafka_event_t *ev = ask_topic(s->client, timeout_ms, &policy, &err);
     int rc = 0;
     if (policy && strstr(policy, "compact"))
         rc = error_set(e, ERR_MISMATCH,

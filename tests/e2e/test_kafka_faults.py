@@ -121,6 +121,22 @@ def test_killed_at_each_request_to_the_broker(
     assert len(report.expected) == 2 * killer.sent
 
 
+# ---- A controller that is gone ------------------------------------------------------------------
+
+
+def test_it_starts_while_the_controller_is_gone(proxied_kafka, make_job, directory_store):
+    topic = proxied_kafka.create_topic()
+    proxied_kafka.produce(topic, records(20))
+    settings = {"kafka.assignment": "all", "restart.attempts": 0, **proxied_kafka.settings(topic)}
+    j = make_job(directory_store, topic, settings)
+    j.kafka = proxied_kafka
+    # Brokers name a controller that has died until its session is over; the client asks it alone.
+    proxied_kafka.proxy.lost_controllers = 5
+    j.bounded(**dotless(proxied_kafka.proxied_settings()))
+    assert proxied_kafka.proxy.lost_controllers == 0
+    assert len(finish(j).expected) == 20
+
+
 # ---- Rebalances ---------------------------------------------------------------------------------
 
 

@@ -52,10 +52,13 @@ class KafkaProxy(Proxy):
     aim = proxy.aim(1, "asked", act, "LeaveGroup")    the same of one kind of request
 
     Neither is passed on then: that connection is reset. Only the latest aim is in force.
+
+    proxy.lost_controllers = 5    the next five answers to Metadata name a controller that is gone
     """
 
     def __init__(self, target):
         self.aimed = None
+        self.lost_controllers = 0
         super().__init__(target)
 
     def aim(self, number, when, act, name=None):
@@ -65,6 +68,7 @@ class KafkaProxy(Proxy):
 
     def heal(self):
         self.aimed = None
+        self.lost_controllers = 0
         super().heal()
 
     def _connection(self, client, target):
@@ -83,18 +87,49 @@ class _KafkaConnection(Connection):
 
     async def _up(self):
         while (frame := await _frame(self.client[0])) is not None:
-            api, _, correlation = struct.unpack_from(">hhi", frame, 4)
+            api, version, correlation = struct.unpack_from(">hhi", frame, 4)
             name, aim = _NAMES.get(api, f"api {api}"), self.proxy.aimed
             request = (name, aim, aim.counts(name) if aim else 0)
             self._reached("asked", *request)
-            self._open[correlation] = request
+            self._open[correlation] = (version, request)
             await self._send_up(frame)
 
     async def _down(self):
         while (frame := await _frame(self.target[0])) is not None:
             (correlation,) = struct.unpack_from(">i", frame, 4)
-            self._reached("answered", *self._open.pop(correlation))
+            version, request = self._open.pop(correlation)
+            self._reached("answered", *request)
+            if request[0] == "Metadata" and self.proxy.lost_controllers > 0:
+                self.proxy.lost_controllers -= 1
+                frame = _with_lost_controller(frame, version)
             await self._send_down(frame)
+
+
+def _with_lost_controller(frame, version):
+    """https://kafka.apache.org/protocol#The_Messages_Metadata"""
+    assert 3 <= version <= 8, f"Metadata version {version} lies otherwise"
+
+    def string_end(at):
+        (length,) = struct.unpack_from(">h", frame, at)
+        return at + 2 + max(length, 0)
+
+    begin = 4 + 4 + 4  # length, correlation id, throttle time
+    (brokers,) = struct.unpack_from(">i", frame, begin)
+    at = begin + 4
+    for _ in range(brokers):
+        at = string_end(string_end(at + 4) + 4)  # node id, host, port, rack
+    lost = struct.pack(">ih9sih", 999, 9, b"127.0.0.1", 1, -1)
+    controller = string_end(at)  # behind the cluster's id
+    body = (
+        frame[4:begin]
+        + struct.pack(">i", brokers + 1)
+        + frame[begin + 4 : at]
+        + lost
+        + frame[at:controller]
+        + struct.pack(">i", 999)
+        + frame[controller + 4 :]
+    )
+    return struct.pack(">i", len(body)) + body
 
 
 async def _frame(reader):
