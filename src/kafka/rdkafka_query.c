@@ -1,10 +1,12 @@
 /* Questions to the brokers, each bounded by its time-out: identity, the log's bounds, the topic's
  * settings. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "kafka/rdkafka_internal.h"
 
 enum { SLICE_MS = 1000, TIME_SLICE_MS = 5000, METADATA_MS = 1000, AGAIN_MS = 100 };
@@ -133,6 +135,23 @@ int64_t rdkafka_end(struct source *base, int32_t partition) {
     return high >= 0 ? high : -1;
 }
 
+/* Puts a partition's end where there is no record of the time asked for. */
+static int end_where_none(struct kafka_client *c, struct range all, int timeout_ms,
+                          int64_t *offsets, struct error *e) {
+    bool none = false;
+    for (int32_t i = 0; i < all.n; i++)
+        none = none || offsets[i] < 0;
+    if (!none)
+        return 0;
+    int64_t *ends = xcalloc((size_t)all.n, sizeof *ends);
+    int rc = list_offsets(c, all, RD_KAFKA_OFFSET_END, timeout_ms, ends, e);
+    for (int32_t i = 0; i < all.n && rc == 0; i++)
+        if (offsets[i] < 0)
+            offsets[i] = ends[i];
+    free(ends);
+    return rc;
+}
+
 int rdkafka_offsets_for_time(struct source *base, int32_t n, int64_t time_ms, int timeout_ms,
                              int64_t *offsets, struct error *e) {
     struct kafka_client *c = rdkafka_of(base)->client;
@@ -141,13 +160,10 @@ int rdkafka_offsets_for_time(struct source *base, int32_t n, int64_t time_ms, in
         return list_offsets(c, all, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, offsets, e);
     if (time_ms == INT64_MAX)
         return list_offsets(c, all, RD_KAFKA_OFFSET_END, timeout_ms, offsets, e);
-    if (list_offsets(c, all, time_ms, timeout_ms, offsets, e))
-        return -1;
-    for (int32_t i = 0; i < n; i++)
-        if (offsets[i] < 0 &&
-            list_offsets(c, (struct range){i, 1}, RD_KAFKA_OFFSET_END, timeout_ms, &offsets[i], e))
-            return -1;
-    return 0;
+    return list_offsets(c, all, time_ms, timeout_ms, offsets, e) ||
+                   end_where_none(c, all, timeout_ms, offsets, e)
+               ? -1
+               : 0;
 }
 
 /* cleanup.policy of the topic in an answer to DescribeConfigs; NULL with *err where it has none. */

@@ -66,7 +66,7 @@ struct source_ops {
                   struct error *e);
     /* Of each of the partitions 0 to n - 1 the offset of the first record with a timestamp >= time_ms,
      * or the end where there is none: so INT64_MIN gives all starts, and INT64_MAX all ends. One
-     * request to each broker, however many partitions it leads. */
+     * request to each broker, however many partitions it leads, and one more where there is none. */
     int (*offsets_for_time)(struct source *s, int32_t n, int64_t time_ms, int timeout_ms,
                             int64_t *offsets, struct error *e);
     /* Rule 12: reads the record at exactly `offset` with a short-lived consumer of its own and

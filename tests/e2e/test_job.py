@@ -105,6 +105,18 @@ def test_a_first_start_need_not_begin_at_the_beginning(kafka, make_job, director
     assert len(j.compare().expected) == 700 - first
 
 
+def test_a_partition_without_a_record_of_the_start_begins_at_its_end(
+    kafka, make_job, directory_store
+):
+    topic = kafka.create_topic(partitions=3)
+    kafka.produce(topic, [*on(0, events(60)), *on(1, events(600))])
+    j = make_job(directory_store, topic, {"kafka.start": "2024-10-22T20:35:00Z"})
+    j.bounded()
+    kafka.delete_records(topic, {0: 60, 1: 300})
+    assert len(j.compare().expected) == 300
+    assert {p: j.checkpoint(p)["next"] for p in j.newest()} == {0: 60, 1: 600, 2: 0}
+
+
 # ---- Records ------------------------------------------------------------------------------------
 
 
