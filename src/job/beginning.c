@@ -1,6 +1,7 @@
 /* What is found out before the first record: who the cluster is, where partitions begin, where a
  * bounded run ends, and whether the log is still the one that the checkpoint knows. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,13 @@
 #include "event/instant.h"
 #include "job/worker_internal.h"
 
-enum { PATIENCE_MS = 10000 };
+enum {
+    PATIENCE_MS = 10000,
+    /* Where a partition's leader has just died nobody leads it until the controller misses that
+     * broker: by default after 9 s in KRaft (broker.session.timeout.ms), 18 s with ZooKeeper
+     * (zookeeper.session.timeout.ms). */
+    TRIES = 3
+};
 
 int worker_identify(struct worker *w, struct error *e) {
     const struct source_ops *ops = w->source->ops;
@@ -42,6 +49,19 @@ static void start_text(const struct settings_start *start, char dst[INSTANT_MAX 
                        start->kind == START_LATEST ? "latest" : "earliest");
 }
 
+/* In tries, so that a stop need not wait for all of them. */
+static int find_offsets(struct worker *w, int32_t n, int64_t time_ms, int64_t *offsets,
+                        struct error *e) {
+    const struct source_ops *ops = w->source->ops;
+    for (int tries = 1;; tries++) {
+        if (ops->offsets_for_time(w->source, n, time_ms, PATIENCE_MS, offsets, e) == 0)
+            return 0;
+        if (e->code != ERR_UNAVAILABLE || tries == TRIES || atomic_load(w->cfg.command) != JOB_RUN)
+            return -1;
+        log_warn("kafka_offsets", "%s; trying again", e->text);
+    }
+}
+
 static int first_start(struct worker *w, const char *prefix, struct error *e) {
     const struct settings *s = w->cfg.settings;
     char *manifests = xasprintf("_manifests/%s/%s/", s->name, s->kafka.topic);
@@ -51,8 +71,7 @@ static int first_start(struct worker *w, const char *prefix, struct error *e) {
     if (rc != 0 || ops->partition_count(w->source, PATIENCE_MS, &w->start.n, e) != 0)
         return -1;
     w->start.offset = xcalloc((size_t)w->start.n, sizeof *w->start.offset);
-    if (ops->offsets_for_time(w->source, w->start.n, start_time(&s->kafka.start), PATIENCE_MS,
-                              w->start.offset, e) != 0)
+    if (find_offsets(w, w->start.n, start_time(&s->kafka.start), w->start.offset, e) != 0)
         return -1;
     char text[INSTANT_MAX + 1];
     start_text(&s->kafka.start, text);
@@ -93,7 +112,7 @@ int worker_find_bounds(struct worker *w, struct error *e) {
     free(b->done);
     b->done = xcalloc((size_t)n, sizeof *b->done);
     b->n = n;
-    if (w->source->ops->offsets_for_time(w->source, n, INT64_MAX, PATIENCE_MS, b->end, e) != 0)
+    if (find_offsets(w, n, INT64_MAX, b->end, e) != 0)
         return -1;
     b->known = true;
     return 0;

@@ -239,7 +239,7 @@ static int unreachable(struct kafka_client *c, const char *what, int timeout_ms,
     char last[sizeof c->last_error];
     (void)pthread_mutex_lock(&c->lock);
     memcpy(last, c->last_error, sizeof last);
-    bool denied = c->denied;
+    bool denied = c->denied, answered = c->answered;
     (void)pthread_mutex_unlock(&c->lock);
     const char *servers = c->cfg->bootstrap_servers;
     if (denied)
@@ -247,6 +247,13 @@ static int unreachable(struct kafka_client *c, const char *what, int timeout_ms,
                          "Kafka at %s refuses the credentials (%s): correct "
                          "kafka.properties.sasl.* and security.protocol",
                          servers, last);
+    if (answered)
+        return error_set(
+            e, ERR_UNAVAILABLE,
+            "Kafka at %s has not answered the request for the %s of topic %s within %g s "
+            "(%s): check that all its brokers run and that each partition has a leader",
+            servers, what, c->cfg->topic, timeout_ms / 1000.0,
+            last[0] ? last : "no connection broke");
     if (last[0] == '\0')
         (void)snprintf(last, sizeof last,
                        "no answer to the request for the %s; a wrong security.protocol looks so",
@@ -287,6 +294,9 @@ static rd_kafka_resp_err_t ask_partitions(struct kafka_client *c, int timeout_ms
     const struct rd_kafka_metadata *md = NULL;
     rd_kafka_resp_err_t err = rd_kafka_metadata(c->rk, 0, c->topic, &md, timeout_ms);
     if (!err) {
+        (void)pthread_mutex_lock(&c->lock);
+        c->answered = true;
+        (void)pthread_mutex_unlock(&c->lock);
         if (md->topic_cnt != 1)
             err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         else if (md->topics[0].err)

@@ -43,6 +43,7 @@ struct kafka_client {
     pthread_mutex_t lock; /* callbacks come from librdkafka's threads as well */
     char last_error[256]; /* the last trouble with a broker, for people */
     bool denied;          /* a broker refused our credentials */
+    bool answered;        /* some broker has, once */
     bool all_down;        /* all connections have broken down; nobody says when one is back */
     struct error fatal;   /* the client can't go on: ERR_NONE as long as it can */
     int64_t log_window;   /* monotonic start of the current rate-limiting interval */

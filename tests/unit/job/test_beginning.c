@@ -172,6 +172,39 @@ static void test_questions_that_fail_before_it_ran(void **state) {
     }
 }
 
+/* Its leader has died, and another is chosen after two of the tries. */
+static void test_a_partition_that_nobody_leads_at_the_start(void **state) {
+    (void)state;
+    struct worker_world w;
+    begin(&w, 10);
+    struct process *p = process_new(&w, &bounded);
+    p->source->fails[FAKE_OFFSETS_FOR_TIME] = ERR_UNAVAILABLE;
+    p->source->fail_times[FAKE_OFFSETS_FOR_TIME] = 2;
+    if (process_run(p) != WORKER_DONE)
+        fail_msg("%s", p->error.text);
+    process_free(p);
+    worker_world_check_all(&w, 0);
+    worker_world_free(&w);
+}
+
+/* A stop does not wait for a leader, nor does another failure pass by itself. */
+static void test_offsets_that_are_not_asked_for_again(void **state) {
+    (void)state;
+    for (int stopping = 0; stopping < 2; stopping++) {
+        struct worker_world w;
+        begin(&w, 10);
+        struct process *p = process_new(&w, &bounded);
+        p->source->fails[FAKE_OFFSETS_FOR_TIME] = stopping ? ERR_UNAVAILABLE : ERR_DENIED;
+        p->source->fail_times[FAKE_OFFSETS_FOR_TIME] = 2;
+        if (stopping)
+            p->command = JOB_STOP;
+        assert_int_equal(process_run(p), WORKER_FAILED);
+        assert_int_equal(p->source->fail_times[FAKE_OFFSETS_FOR_TIME], 1);
+        process_free(p);
+        worker_world_free(&w);
+    }
+}
+
 /* Once a partition is claimed, its log is looked at. */
 static void test_a_claimed_log_that_does_not_answer(void **state) {
     (void)state;
@@ -344,6 +377,8 @@ int main(void) {
         cmocka_unit_test(test_leftovers_are_refused),
         cmocka_unit_test(test_another_process_was_quicker),
         cmocka_unit_test(test_questions_that_fail_before_it_ran),
+        cmocka_unit_test(test_a_partition_that_nobody_leads_at_the_start),
+        cmocka_unit_test(test_offsets_that_are_not_asked_for_again),
         cmocka_unit_test(test_a_claimed_log_that_does_not_answer),
         cmocka_unit_test(test_same_log_goes_on),
         cmocka_unit_test(test_another_record_at_last),

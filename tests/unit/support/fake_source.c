@@ -124,6 +124,8 @@ static int refuse(struct source *s, enum fake_call call, struct error *e) {
         "poll", "cluster id",  "partition count", "bounds", "offsets for time",
         "peek", "check topic", "assign"};
     enum error_code code = self(s)->fails[call];
+    if (code && self(s)->fail_times[call] > 0 && --self(s)->fail_times[call] == 0)
+        self(s)->fails[call] = ERR_NONE;
     return code ? error_set(e, code, "scripted: %s at %s", error_name(code), names[call]) : 0;
 }
 

@@ -53,6 +53,7 @@ struct fake_source {
     void (*on_poll)(void *ctx, int n); /* the nth poll() begins (from 1) */
     void *on_poll_ctx;
     enum error_code fails[FAKE_CALLS]; /* ERR_NONE: it works */
+    int fail_times[FAKE_CALLS];        /* so many calls, then it works; 0: all */
     /* For tests to read. */
     int polls, assigns, suspensions;
     bool suspended;
