@@ -15,6 +15,8 @@ static enum log_level log_level_now = LOG_INFO;
 static void (*before_line)(void);
 static const char *job_name;
 
+enum { MESSAGE_MAX = 2048 };
+
 void log_init(enum log_format format, enum log_level level) {
     log_format_now = format;
     log_level_now = level;
@@ -92,39 +94,58 @@ static struct repeats *repeats_of(const char *event) {
 
 /* ---- Lines --------------------------------------------------------------------------------------- */
 
-static void put_json(enum log_level level, const char *event, int partition, const char *message) {
+static void put_json(FILE *f, enum log_level level, const char *event, int partition,
+                     const char *message) {
     if (job_name) {
-        (void)fputs(",\"job\":", stderr);
-        put_json_string(stderr, job_name);
+        (void)fputs(",\"job\":", f);
+        put_json_string(f, job_name);
     }
-    (void)fprintf(stderr, ",\"level\":\"%s\",\"event\":\"%s\"", level_name(level), event);
+    (void)fprintf(f, ",\"level\":\"%s\",\"event\":\"%s\"", level_name(level), event);
     if (partition >= 0)
-        (void)fprintf(stderr, ",\"partition\":%d", partition);
-    (void)fputs(",\"message\":", stderr);
-    put_json_string(stderr, message);
-    (void)fputs("}\n", stderr);
+        (void)fprintf(f, ",\"partition\":%d", partition);
+    (void)fputs(",\"message\":", f);
+    put_json_string(f, message);
+    (void)fputs("}\n", f);
 }
 
-static void put_line(enum log_level level, const char *event, int partition, const char *message) {
+static void put_form(FILE *f, enum log_level level, const char *event, int partition,
+                     const char *message) {
     struct timespec now;
     struct tm tm;
     char stamp[32];
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)gmtime_r(&now.tv_sec, &tm);
     (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (log_format_now == LOG_JSON) {
+        (void)fprintf(f, "{\"time\":\"%s.%03ldZ\"", stamp, now.tv_nsec / 1000000);
+        put_json(f, level, event, partition, message);
+    } else {
+        (void)fprintf(f, "%s.%03ldZ %-5s %s: ", stamp, now.tv_nsec / 1000000, level_name(level),
+                      event);
+        for (const char *p = message; *p; p++)
+            (void)fputc(*p == '\n' || *p == '\r' ? ' ' : *p, f);
+        (void)fputc('\n', f);
+    }
+}
+
+/* stderr has no buffer: what is put there piecemeal costs a system call a character, and may be torn by
+ * another process that writes to the same terminal or pipe. */
+static void put_line(enum log_level level, const char *event, int partition, const char *message) {
+    static char line[8 * MESSAGE_MAX]; /* each byte may become six */
+    FILE *f = fmemopen(line, sizeof line, "w");
+    long n = 0;
+    if (f) {
+        put_form(f, level, event, partition, message);
+        n = ftell(f);
+        (void)fclose(f);
+    }
     flockfile(stderr);
     if (before_line)
         before_line();
-    if (log_format_now == LOG_JSON) {
-        (void)fprintf(stderr, "{\"time\":\"%s.%03ldZ\"", stamp, now.tv_nsec / 1000000);
-        put_json(level, event, partition, message);
-    } else {
-        (void)fprintf(stderr, "%s.%03ldZ %-5s %s: ", stamp, now.tv_nsec / 1000000,
-                      level_name(level), event);
-        for (const char *p = message; *p; p++)
-            (void)fputc(*p == '\n' || *p == '\r' ? ' ' : *p, stderr);
-        (void)fputc('\n', stderr);
-    }
+    if (n > 0)
+        (void)fwrite(line, 1, (size_t)n, stderr);
+    else /* there is no memory */
+        put_form(stderr, level, event, partition, message);
     (void)fflush(stderr);
     funlockfile(stderr);
 }
@@ -171,7 +192,7 @@ void log_flush(bool all) {
 void log_write(enum log_level level, const char *event, int partition, const char *fmt, ...) {
     if (!log_enabled(level))
         return;
-    char message[2048];
+    char message[MESSAGE_MAX];
     va_list ap;
     va_start(ap, fmt);
     if (vsnprintf(message, sizeof message, fmt, ap) < 0)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -124,6 +125,34 @@ static void long_messages_are_cut(void **state) {
     json_decref(j);
 }
 
+/* A pipe of packets tells one write from several. */
+static void a_line_is_one_write(void **state) {
+    (void)state;
+    static char message[2048], line[16384];
+    memset(message, '\1', sizeof message - 1); /* as long as it can get */
+    int fds[2], real = dup(STDERR_FILENO);
+    for (int format = 0; format < 2; format++) {
+        assert_int_equal(pipe2(fds, O_DIRECT | O_NONBLOCK), 0);
+        (void)fcntl(fds[1], F_SETPIPE_SZ, 1 << 20);
+        log_init(format ? LOG_JSON : LOG_TEXT, LOG_INFO);
+        assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+        log_info("short", "some words");
+        log_info("long", "%s", message);
+        assert_true(dup2(real, STDERR_FILENO) >= 0);
+        (void)close(fds[1]);
+        ssize_t n = read(fds[0], line, sizeof line);
+        assert_true(n > 30 && line[n - 1] == '\n');
+        n = 0;
+        for (ssize_t packet; (packet = read(fds[0], line + n, sizeof line - (size_t)n)) > 0;) {
+            n += packet;
+            assert_true(line[n - 1] == '\n' || packet == 4096); /* a packet is a page at most */
+        }
+        assert_true(n > 2047 && line[n - 1] == '\n');
+        (void)close(fds[0]);
+    }
+    (void)close(real);
+}
+
 static void levels(void **state) {
     (void)state;
     listen(LOG_TEXT, LOG_WARN);
@@ -215,6 +244,7 @@ int main(void) {
         cmocka_unit_test(json_survives_what_is_not_utf8),
         cmocka_unit_test(text_is_one_line),
         cmocka_unit_test(long_messages_are_cut),
+        cmocka_unit_test(a_line_is_one_write),
         cmocka_unit_test(levels),
         cmocka_unit_test(before_line_is_called),
         cmocka_unit_test(json_says_job_and_partition),
