@@ -261,6 +261,11 @@ void file_ship_now(struct file *f) {
     cut(f);
 }
 
+void file_flush(struct file *f) {
+    finish_chunk(f);
+    cut(f);
+}
+
 static void on_synced(struct store_op *op) {
     struct file *f = op->ctx;
     (*f->shared->inflight)--;

@@ -66,6 +66,8 @@ void file_appended(struct file *f, size_t len, int64_t offset, int64_t max_ts);
 void file_ship(struct file *f);
 /* The same at any size that the store takes. */
 void file_ship_now(struct file *f);
+/* Directory store: writes all there is. */
+void file_flush(struct file *f);
 /* Directory store: writes all there is and makes it durable. */
 void file_sync(struct file *f);
 /* No event is added any more; the rest is sent as its last part. */

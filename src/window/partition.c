@@ -12,8 +12,9 @@
 
 enum {
     SIDE_FILE_AGE_MS = 15 * 60 * 1000, /* late and rejected files are rolled so soon */
-    /* No smallest part there: written while it is in the caches still, synced later. */
-    DIRECTORY_SHIP_BYTES = 512 * 1024,
+    /* No smallest part there: written while it is in the caches still, synced later. With 512 KiB a
+     * million events of 200 partitions cost 3 % more, and of 3 partitions as much. */
+    DIRECTORY_SHIP_BYTES = 128 * 1024,
 };
 
 static void on_progress(void *ctx) {
@@ -75,6 +76,7 @@ struct partition *partition_new(const struct partition_config *cfg) {
     struct partition *p = xcalloc(1, sizeof *p);
     p->cfg = *cfg;
     p->max_ts = TS_NONE;
+    p->flushed = INT64_MIN;
     p->last_window = window_start(&cfg->rules, 0);
     p->replay.first_end = INT64_MAX;
     uint64_t ship = cfg->part_size;
@@ -178,6 +180,22 @@ static struct file *open_file(struct partition *p, enum event_class class, int64
     return f;
 }
 
+/* Directory store: a window that got nothing since the window before the newest began will get little
+ * more, but stays open for as long as lateness demands. Its bytes go while the caches hold them:
+ * later the kernel would have to fetch them from memory, which made its copying four times as dear. */
+static void flush_resting(struct partition *p) {
+    if (p->cfg.output->min_part > 0 || p->n_windows < 2)
+        return;
+    int64_t since = p->windows[p->n_windows - 2]->entry.first;
+    for (size_t i = find_window(p, p->flushed); i + 2 < p->n_windows; i++) {
+        struct file *f = p->windows[i];
+        if (f->last_offset >= since)
+            return;
+        file_flush(f);
+        p->flushed = f->entry.window + 1;
+    }
+}
+
 static struct file *window_file(struct partition *p, int64_t window, int64_t offset,
                                 int64_t max_ts) {
     size_t i = find_window(p, window);
@@ -187,6 +205,8 @@ static struct file *window_file(struct partition *p, int64_t window, int64_t off
         memmove(p->windows + i + 1, p->windows + i, (p->n_windows - i) * sizeof(struct file *));
         p->windows[i] = f;
         p->n_windows++;
+        if (i + 1 == p->n_windows)
+            flush_resting(p);
     }
     p->hint = i;
     return p->windows[i];
@@ -437,7 +457,9 @@ struct file *partition_largest(struct partition *p) {
 
 /* A part if the store takes one of this size, else the whole file. */
 void partition_relieve(struct partition *p, struct file *f) {
-    if (f->full.bytes > 0 && f->full.bytes >= p->cfg.output->min_part)
+    if (p->cfg.output->min_part == 0)
+        file_flush(f);
+    else if (f->full.bytes > 0 && f->full.bytes >= p->cfg.output->min_part)
         file_ship_now(f);
     else
         partition_seal_file(p, f);

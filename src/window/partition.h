@@ -105,6 +105,7 @@ struct partition {
     struct file_shared shared;
     struct file **windows;
     size_t n_windows, cap_windows, hint;
+    int64_t flushed; /* windows that begin before it were flushed when they had come to rest */
     struct file *late, *rejected;
     struct file **files;
     size_t n_files, cap_files;

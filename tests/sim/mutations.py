@@ -673,8 +673,15 @@ MUTATIONS = [
         "relieved-by-a-small-part",
         7,
         PARTITION,
-        "    if (f->full.bytes > 0 && f->full.bytes >= p->cfg.output->min_part)",
-        "    if (f->full.bytes > 0)",
+        "    else if (f->full.bytes > 0 && f->full.bytes >= p->cfg.output->min_part)",
+        "    else if (f->full.bytes > 0)",
+    ),
+    (
+        "resting-windows-are-flushed-to-s3",
+        7,
+        PARTITION,
+        "    if (p->cfg.output->min_part > 0 || p->n_windows < 2)",
+        "    if (p->n_windows < 2)",
     ),
     (
         "windows-never-close",

@@ -228,7 +228,68 @@ static void test_rule_7_directory_ships_early(void **state) {
     (void)state;
     f.sim.config.part_size = 8 * 1024 * 1024;
     run();
-    assert_int_equal(f.pr->p->shared.ship_bytes, 512 * 1024);
+    assert_int_equal(f.pr->p->shared.ship_bytes, 128 * 1024);
+}
+
+enum { WINDOW = 1000 }; /* of the simulation's rules, which close it 2 s after its end */
+
+static uint64_t waiting(size_t window) {
+    return file_waiting_bytes(f.pr->p->windows[window]);
+}
+
+/* Three windows begin one after the other. */
+static void three_windows(void) {
+    for (int i = 0; i < 3; i++)
+        event(T + i * WINDOW);
+    run();
+    assert_int_equal(f.pr->p->n_windows, 3);
+}
+
+static void test_directory_flushes_windows_that_rest(void **state) {
+    (void)state;
+    three_windows();
+    assert_int_equal(waiting(0), 0); /* got nothing since the second began */
+    assert_true(waiting(1) > 0 && waiting(2) > 0);
+    event(T + 1); /* still taken */
+    run();
+    assert_true(waiting(0) > 0);
+    crash_and_claim();
+    expect_drained();
+    assert_int_equal(visible("dt="), 3);
+}
+
+static void test_directory_keeps_windows_that_are_being_filled(void **state) {
+    (void)state;
+    event(T);
+    event(T + WINDOW);
+    event(T + 1);
+    event(T + 2 * WINDOW);
+    run();
+    assert_int_equal(f.pr->p->n_windows, 3);
+    assert_true(waiting(0) > 0);
+    expect_drained();
+}
+
+/* Each part of S3's is a request, and has a smallest size. */
+static void test_s3_keeps_windows_that_rest(void **state) {
+    (void)state;
+    three_windows();
+    for (size_t i = 0; i < 3; i++)
+        assert_true(waiting(i) > 0);
+    expect_drained();
+}
+
+static void test_directory_relieves_without_sealing(void **state) {
+    (void)state;
+    event(T);
+    run();
+    struct file *only = partition_largest(f.pr->p);
+    assert_non_null(only);
+    partition_relieve(f.pr->p, only);
+    assert_false(only->sealed);
+    assert_int_equal(waiting(0), 0);
+    expect_drained();
+    assert_int_equal(visible("dt="), 1);
 }
 
 static void refused_part(enum error_code code) {
@@ -417,6 +478,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_rule_7_a_file_with_all_its_parts_rolls,
                                         set_up_few_parts, tear_down),
         DIRECTORY_CASE(test_rule_7_directory_ships_early),
+        DIRECTORY_CASE(test_directory_flushes_windows_that_rest),
+        DIRECTORY_CASE(test_directory_keeps_windows_that_are_being_filled),
+        CASE(test_s3_keeps_windows_that_rest),
+        DIRECTORY_CASE(test_directory_relieves_without_sealing),
         CASE(test_a_part_that_is_refused_ends_the_partition),
         CASE(test_no_space_for_a_part_ends_the_partition),
         CASE(test_rule_12_eof_moves_next_past_control_records),
