@@ -47,6 +47,8 @@ void task_drop(struct task *t) {
     struct worker *w = t->worker;
     if (!t->partition)
         return;
+    if (t->in_source)
+        w->source->ops->leave(w->source, t->id);
     report_add_stats(t->count, &t->partition->stats);
     t->savepoint_wanted |= partition_savepoint_pending(t->partition);
     t->partition->status = PARTITION_LOST; /* answers that still come change nothing */
@@ -169,7 +171,7 @@ static void wait_before_claim(struct task *t, int64_t delay_ms) {
     task_drop(t);
     t->state = TASK_WAITING;
     t->due_ms = t->worker->now_ms + delay_ms;
-    t->worker->assignment_due = true; /* gives up this one's queue */
+    t->worker->assignment_due = true; /* its records are not wanted */
 }
 
 /* Rule 1: who lost drops the partition; if Kafka still assigns it, it claims again after a jittered
@@ -269,6 +271,7 @@ void task_end(struct task *t, enum partition_stop how) {
         if (how == STOP_DRAIN && partition_replaying(t->partition))
             return; /* gaps first: asked again at the next tick */
         partition_stop(t->partition, how);
+        t->worker->source->ops->leave(t->worker->source, t->id);
         t->state = TASK_ENDING;
     } else if (t->state == TASK_ENDING) {
         if (how == STOP_KEEP) /* not to be waited for any longer */

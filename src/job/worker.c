@@ -181,7 +181,7 @@ struct source_handler worker_handler(struct worker *w) {
         .ctx = w, .assigned = on_assigned, .revoked = on_revoked, .failed = on_failed};
 }
 
-/* ---- Assignment: which queues are read, from where ---- */
+/* ---- Assignment: which partitions are read, from where ---- */
 
 static bool takes_records(const struct task *t) {
     return t->state == TASK_CLAIMED || t->state == TASK_RUNNING;
@@ -235,7 +235,7 @@ static void leave_ended(struct worker *w) {
     }
 }
 
-/* ---- Memory: memory.limit covers fetch queues and buffers ---- */
+/* ---- Memory: memory.limit covers the fetch queue and buffers ---- */
 
 static uint64_t waiting_memory(const struct worker *w) {
     uint64_t sum = 0;

@@ -64,7 +64,7 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 /* ---- The topic: a producer would create it, with whatever number of partitions ---- */
 
 static int find_topic(const struct kafka_config *kafka, struct error *e) {
-    rd_kafka_conf_t *conf = kafka_conf(kafka, KAFKA_ASK, 1, NULL, e);
+    rd_kafka_conf_t *conf = kafka_conf(kafka, KAFKA_ASK, NULL, e);
     if (!conf)
         return -1;
     struct kafka_client *c = kafka_client_new(kafka, KAFKA_ASK, conf, NULL, e);
@@ -195,7 +195,7 @@ static int run(struct run *r, const struct kafka_config *kafka, struct error *e)
     const struct generator_config *cfg = r->cfg;
     if (find_topic(kafka, e))
         return -1;
-    rd_kafka_conf_t *conf = kafka_conf(kafka, KAFKA_PRODUCE, 1, NULL, e);
+    rd_kafka_conf_t *conf = kafka_conf(kafka, KAFKA_PRODUCE, NULL, e);
     if (!conf)
         return -1;
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);

@@ -1,6 +1,5 @@
 /* Who owns which partition, and from where each is read. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,53 +11,63 @@ enum {
 };
 
 struct part *rdkafka_part(struct rdkafka_source *s, int32_t id) {
-    for (size_t tried = 0; tried < s->n_parts; tried++) {
-        if (s->hint >= s->n_parts)
-            s->hint = 0;
-        if (s->parts[s->hint].id == id)
-            return &s->parts[s->hint];
-        s->hint++;
-    }
-    return NULL;
+    return id >= 0 && id < s->n_part_of && s->part_of[id] >= 0 ? &s->parts[s->part_of[id]] : NULL;
 }
 
 /* ---- assign() ---- */
 
-/* Errors about offsets carry no version, so librdkafka would deliver an old one to a new
- * assignment. */
-static void drain(const struct part *p) {
-    rd_kafka_message_t *batch[64]; /* a fetch() may be reading the source's own */
-    ssize_t n;
-    while ((n = rd_kafka_consume_batch_queue(p->queue, 0, batch, 64)) > 0)
-        for (ssize_t i = 0; i < n; i++)
-            rd_kafka_message_destroy(batch[i]);
+/* librdkafka takes the forwarding away when it has stopped fetching for an assignment before, which may
+ * be after this one was made. What came since then stands in the partition's own queue, and moves. */
+void rdkafka_forward_parts(struct rdkafka_source *s) {
+    for (size_t i = 0; i < s->n_parts && s->heard < s->n_parts; i++)
+        if (!s->parts[i].heard)
+            rd_kafka_queue_forward(s->parts[i].queue, s->records);
 }
 
+/* An error in a queue that nobody reads keeps its partition, and with it the client, from being destroyed.
+ * So all of them move where they are dropped, and those that come later are as a rule. */
 void rdkafka_forget_parts(struct rdkafka_source *s) {
     for (size_t i = 0; i < s->n_parts; i++) {
         rd_kafka_queue_io_event_enable(s->parts[i].queue, -1, NULL, 0);
-        drain(&s->parts[i]);
-        rd_kafka_queue_destroy(s->parts[i].queue);
+        rd_kafka_queue_forward(s->parts[i].queue, s->records);
     }
+    rdkafka_drop_records(s);
+    for (size_t i = 0; i < s->n_parts; i++)
+        rd_kafka_queue_destroy(s->parts[i].queue);
     free(s->parts);
+    free(s->part_of);
     s->parts = NULL;
-    s->n_parts = s->hint = 0;
+    s->part_of = NULL;
+    s->n_parts = s->heard = 0;
+    s->n_part_of = 0;
+    s->assignments++;
 }
 
-/* Each partition keeps a queue of its own: once an application has set where a partition's queue
- * forwards to, be it nowhere, librdkafka leaves that alone when it starts to fetch. Hence before
- * rd_kafka_assign; after it, records could already stand in the consumer's queue. */
+static void remember_part(struct rdkafka_source *s, int32_t id) {
+    if (id >= s->n_part_of) {
+        s->part_of = xrealloc(s->part_of, ((size_t)id + 1) * sizeof *s->part_of);
+        while (s->n_part_of <= id)
+            s->part_of[s->n_part_of++] = -1;
+    }
+    s->part_of[id] = (int32_t)s->n_parts++;
+}
+
+/* The partitions' queues all forward to one, apart from the consumer's: librdkafka's limits then hold
+ * for all partitions together. Once an application has set where a partition's queue forwards to,
+ * librdkafka leaves that alone when it starts to fetch. Hence before rd_kafka_assign; after it, records
+ * could already stand in the consumer's queue. */
 static int take_queue(struct rdkafka_source *s, struct part *p, const struct source_position *at,
                       struct error *e) {
     static const uint64_t one = 1;
     p->id = at->partition;
     p->expected = at->offset;
+    p->first = p->last = -1;
     p->queue = rd_kafka_queue_get_partition(s->client->rk, s->cfg->topic, at->partition);
     if (!p->queue)
         return error_set(e, ERR_KAFKA, "topic %s partition %d: no queue", s->cfg->topic,
                          (int)at->partition);
-    rd_kafka_queue_forward(p->queue, NULL);
     rd_kafka_queue_io_event_enable(p->queue, s->event_fd, &one, sizeof one);
+    rd_kafka_queue_forward(p->queue, s->records);
     return 0;
 }
 
@@ -93,8 +102,9 @@ int rdkafka_assign(struct source *base, const struct source_position *positions,
             positions[i].offset;
         rc = take_queue(s, &s->parts[i], &positions[i], e);
         if (rc == 0)
-            s->n_parts++;
+            remember_part(s, positions[i].partition);
     }
+    rdkafka_drop_records(s); /* errors that stood in the partitions' own queues and moved */
     rd_kafka_resp_err_t err =
         rc ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_assign(s->client->rk, list);
     rd_kafka_topic_partition_list_destroy(list);

@@ -113,41 +113,35 @@ static size_t clamp(size_t value, size_t low, size_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-/* Fetch sizes. librdkafka's limits are per partition here, since each has a queue of its own. They
- * count payload bytes and records, so a partition's share of the memory is halved: one half bounds the
- * bytes, the other what is allocated for each record besides. A response under way comes on top; it
- * is compressed, hence no more than an eighth of the whole. */
-static int tune_fetching(rd_kafka_conf_t *conf, const struct kafka_config *cfg, int32_t partitions,
-                         size_t *wake_bytes, struct error *e) {
-    size_t n = partitions > 0 ? (size_t)partitions : 1;
-    size_t share = clamp(cfg->fetch_queue_bytes / 2 / n, (size_t)64 << 10, (size_t)2 << 20);
-    size_t response = clamp(cfg->fetch_queue_bytes / 8, (size_t)1 << 20, (size_t)16 << 20);
-    /* Neither is as large as it could be: what is decompressed further ahead has left the caches when
-     * its turn comes. With 5 MiB queued and 4 MiB fetched a process at full speed took 84 MB instead
-     * of 51, and a tenth more time. */
-    size_t fetch = clamp(response / n, (size_t)64 << 10, (size_t)512 << 10);
-    if (set_number(conf, "queued.max.messages.kbytes", share >> 10, e) ||
-        set_number(conf, "queued.min.messages", share / KAFKA_RECORD_OVERHEAD, e) ||
-        set_number(conf, "fetch.message.max.bytes", fetch, e) ||
-        set_number(conf, "fetch.max.bytes", response, e) ||
-        /* A request is parked for so long where the partitions that have room have no records, and
-         * until it returns the full ones, which we empty meanwhile, are not fetched. With one busy
-         * partition of three and 0.5 us of work a record, 500 ms (the default) let 23,000 records/s
-         * through, 10 ms 370,000 to 660,000; an idle consumer costs 0.6 % of a core by it. Also
-         * bounds how late a partition's end is seen and how long a new assignment takes. */
+/* Fetch sizes. librdkafka's limits hold for all partitions together, since their records stand in one
+ * queue. They count payload bytes and records, and not the batch that was taken. So a quarter of the
+ * memory bounds the queue's bytes, a quarter the batch's, and the rest is for what is allocated for each
+ * record besides, and for the responses under way: 1 MiB from each broker, compressed. */
+static int tune_fetching(rd_kafka_conf_t *conf, const struct kafka_config *cfg, size_t *wake_bytes,
+                         struct error *e) {
+    size_t queue = clamp(cfg->fetch_queue_bytes / 4, (size_t)64 << 10, (size_t)6 << 20);
+    /* None is as large as it could be: what is decompressed further ahead has left the caches when its
+     * turn comes. With 15 MiB queued and 4 MiB fetched a process at full speed took 84 MB instead of
+     * 51, and a tenth more time. */
+    if (set_number(conf, "queued.max.messages.kbytes", queue >> 10, e) ||
+        set_number(conf, "queued.min.messages", queue / KAFKA_RECORD_OVERHEAD, e) ||
+        set_number(conf, "fetch.message.max.bytes", (size_t)512 << 10, e) ||
+        /* A request that finds no records is parked for so long (500 ms by default). That bounds how
+         * late a partition's end is seen and how long a new assignment takes; an idle consumer costs
+         * 0.6 % of a core by it. */
         set(conf, "fetch.wait.max.ms", "10", e))
         return -1;
-    /* With all queues full, librdkafka before 2.2 looks again only after a second. */
+    /* With its queue full, librdkafka before 2.2 looks again only after a second. */
     char why[256];
     bool backs_off = rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10", why, sizeof why) ==
                      RD_KAFKA_CONF_OK;
     if (wake_bytes)
-        *wake_bytes = backs_off ? 0 : share / 4;
+        *wake_bytes = backs_off ? 0 : queue / 4;
     return 0;
 }
 
 static int tune(rd_kafka_conf_t *conf, const struct kafka_config *cfg, enum kafka_purpose purpose,
-                int32_t partitions, size_t *wake_bytes, struct error *e) {
+                size_t *wake_bytes, struct error *e) {
     if (set(conf, "client.id", "tidemark", e) || set(conf, "log.connection.close", "false", e) ||
         set(conf, "statistics.interval.ms", "0", e) ||
         set(conf, "topic.metadata.refresh.interval.ms", "30000", e) ||
@@ -161,7 +155,7 @@ static int tune(rd_kafka_conf_t *conf, const struct kafka_config *cfg, enum kafk
          * them: 10 s instead of 45 s. Being taken for dead too early costs a rebalance, no data. */
         return set(conf, "session.timeout.ms", "10000", e)
                    ? -1
-                   : tune_fetching(conf, cfg, partitions, wake_bytes, e);
+                   : tune_fetching(conf, cfg, wake_bytes, e);
     case KAFKA_PEEK: /* a broker returns at least one whole batch however little is asked for */
         return set(conf, "fetch.message.max.bytes", "1024", e) ||
                        set(conf, "fetch.wait.max.ms", "10", e)
@@ -185,6 +179,18 @@ static int tune(rd_kafka_conf_t *conf, const struct kafka_config *cfg, enum kafk
     return 0;
 }
 
+/* librdkafka refuses a limit that a message could exceed, by message.max.bytes. */
+static int limit_response(rd_kafka_conf_t *conf, const struct kafka_config *cfg, struct error *e) {
+    char text[32] = "";
+    size_t cap = sizeof text, most = (size_t)1 << 20;
+    for (size_t i = 0; i < cfg->n_properties; i++)
+        if (strcmp(cfg->properties[i].name, "fetch.max.bytes") == 0)
+            return 0;
+    (void)rd_kafka_conf_get(conf, "message.max.bytes", text, &cap);
+    size_t message = strtoul(text, NULL, 10);
+    return set_number(conf, "fetch.max.bytes", message > most ? message : most, e);
+}
+
 static int set_fixed(rd_kafka_conf_t *conf, const struct kafka_config *cfg,
                      enum kafka_purpose purpose, struct error *e) {
     if (set(conf, "bootstrap.servers", cfg->bootstrap_servers, e))
@@ -198,15 +204,17 @@ static int set_fixed(rd_kafka_conf_t *conf, const struct kafka_config *cfg,
 }
 
 rd_kafka_conf_t *kafka_conf(const struct kafka_config *cfg, enum kafka_purpose purpose,
-                            int32_t partitions, size_t *wake_bytes, struct error *e) {
+                            size_t *wake_bytes, struct error *e) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    int rc = tune(conf, cfg, purpose, partitions, wake_bytes, e);
+    int rc = tune(conf, cfg, purpose, wake_bytes, e);
     for (size_t i = 0; rc == 0 && i < cfg->n_properties; i++) {
         const struct kafka_property *p = &cfg->properties[i];
         const char *why = kafka_property_refused(p->name);
         rc = why ? error_set(e, ERR_USAGE, "kafka.properties.%s: %s", p->name, why)
                  : set(conf, p->name, p->value, e);
     }
+    if (rc == 0 && purpose == KAFKA_CONSUME)
+        rc = limit_response(conf, cfg, e);
     if (rc == 0)
         rc = set_fixed(conf, cfg, purpose, e);
     if (rc == 0)

@@ -24,12 +24,11 @@ enum { KAFKA_RECORD_OVERHEAD = 512 };
 struct kafka_config *kafka_config_copy(const struct kafka_config *cfg);
 void kafka_config_free(struct kafka_config *cfg);
 
-/* Our tuning, then kafka.properties, then what rule 12 fixes. `partitions` divides the fetch queue's
- * bytes. *wake_bytes (may be NULL) is 0 where librdkafka itself looks again soon after its queues
- * were full, else after how many consumed bytes for each of them we must make it look. NULL:
- * ERR_USAGE. */
+/* Our tuning, then kafka.properties, then what rule 12 fixes. *wake_bytes (may be NULL) is 0 where
+ * librdkafka itself looks again soon after its queue was full, else after how many consumed bytes we
+ * must make it look. NULL: ERR_USAGE. */
 rd_kafka_conf_t *kafka_conf(const struct kafka_config *cfg, enum kafka_purpose purpose,
-                            int32_t partitions, size_t *wake_bytes, struct error *e);
+                            size_t *wake_bytes, struct error *e);
 
 /* ---- rdkafka_client.c: a handle with its log, its errors and its topic ---- */
 
@@ -81,15 +80,18 @@ int kafka_client_find_topic(struct kafka_client *c, int timeout_ms, int32_t *cou
 
 /* ---- rdkafka_source.c and its parts ---- */
 
+enum { KAFKA_BATCH = 1000 };
+
 struct part {
     int32_t id;
-    int64_t expected; /* records below it were delivered before or were not asked for */
-    rd_kafka_queue_t *queue;
-    bool stray; /* a record came by the consumer's queue: stop here and read again */
+    int64_t expected;        /* records below it were delivered before or were not asked for */
+    rd_kafka_queue_t *queue; /* forwards to the source's */
+    int first, last;         /* of its records in the source's batch, in order; first -1: none */
+    bool left;               /* no more of it before the next assign() */
+    bool heard;              /* a record of it, or its end, came by the source's queue */
+    bool stray;              /* a record came by the consumer's queue: stop here and read again */
     int64_t stray_offset;
 };
-
-enum { KAFKA_BATCH = 1000 };
 
 struct rdkafka_source {
     struct source base;
@@ -97,7 +99,8 @@ struct rdkafka_source {
     struct source_handler handler;
     struct kafka_client *client;
     rd_kafka_queue_t *main_queue, *group_queue;
-    int event_fd; /* signalled by all queues and by wake() */
+    rd_kafka_queue_t *records; /* of all partitions */
+    int event_fd;              /* signalled by all queues and by wake() */
     atomic_bool woken;
     bool suspended;
     bool subscribed;
@@ -114,9 +117,15 @@ struct rdkafka_source {
     } watch;
     rd_kafka_topic_partition_list_t *commits; /* that poll() will send; NULL: none */
     struct part *parts;
-    size_t n_parts, hint;       /* hint: the part that was fetched last; they take turns */
-    size_t wake_bytes, drained; /* the former for each part */
+    size_t n_parts, heard, strays; /* the latter: of them with a stray record */
+    int32_t *part_of, n_part_of;   /* by partition: its index in parts, or -1 */
+    uint64_t assignments;          /* so far */
+    size_t wake_bytes, drained;
+    bool may_take; /* the queue has not been found empty since the last poll() */
+    /* What was taken from the queue together; `waiting` of it is not delivered. */
+    size_t waiting;
     rd_kafka_message_t *batch[KAFKA_BATCH];
+    int next[KAFKA_BATCH]; /* of the same partition, or -1 */
 };
 
 static inline struct rdkafka_source *rdkafka_of(struct source *s) {
@@ -127,10 +136,16 @@ struct part *rdkafka_part(struct rdkafka_source *s, int32_t id);
 void rdkafka_failed(struct rdkafka_source *s, const struct error *e);
 void rdkafka_send_commits(struct rdkafka_source *s);
 
+/* rdkafka_fetch.c */
+/* Drops what was taken from the queue and is not delivered, and what stands in the queue. */
+void rdkafka_drop_records(struct rdkafka_source *s);
+
 /* rdkafka_assign.c */
 int rdkafka_assign(struct source *base, const struct source_position *positions, size_t n,
                    struct error *e);
 void rdkafka_forget_parts(struct rdkafka_source *s);
+/* Makes sure that records come by the source's queue, whatever librdkafka's threads did meanwhile. */
+void rdkafka_forward_parts(struct rdkafka_source *s);
 void rdkafka_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                           rd_kafka_topic_partition_list_t *list, void *opaque);
 /* What poll() does first: subscribes, or finds the partitions assigned by hand. */
@@ -143,6 +158,7 @@ void rdkafka_watch(struct rdkafka_source *s);
 bool rdkafka_answers(struct source *base);
 
 /* rdkafka_fetch.c */
+void rdkafka_leave(struct source *base, int32_t partition);
 size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
                      const struct source_sink *sink);
 void rdkafka_record(const rd_kafka_message_t *m, struct record *r);

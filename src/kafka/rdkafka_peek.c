@@ -80,7 +80,7 @@ static int read_one(struct kafka_client *c, int32_t partition, int64_t offset, i
 int rdkafka_peek(struct source *base, int32_t partition, int64_t offset, int timeout_ms,
                  enum source_peek *what, int64_t *found, uint32_t *crc32c, struct error *e) {
     struct rdkafka_source *s = rdkafka_of(base);
-    rd_kafka_conf_t *conf = kafka_conf(s->cfg, KAFKA_PEEK, 1, NULL, e);
+    rd_kafka_conf_t *conf = kafka_conf(s->cfg, KAFKA_PEEK, NULL, e);
     if (!conf)
         return -1;
     struct kafka_client *c = kafka_client_new(s->cfg, KAFKA_PEEK, conf, NULL, e);

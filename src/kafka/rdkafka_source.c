@@ -14,9 +14,7 @@
 #include "kafka/rdkafka_internal.h"
 
 enum {
-    CLOSE_MS = 3000,       /* a group is left politely for so long, then without a word */
-    COUNT_MS = 1000,       /* how long creation waits for the number of partitions */
-    GUESSED_PARTITIONS = 3 /* where no broker answers in that time */
+    CLOSE_MS = 3000 /* a group is left politely for so long, then without a word */
 };
 
 /* ---- commit() ---- */
@@ -65,10 +63,14 @@ static const char *denial_hint(rd_kafka_resp_err_t err) {
     }
 }
 
-/* Since every partition has its own queue, only the group's troubles come this way. */
+/* Since the partitions' records have a queue of their own, only the group's troubles come this way. */
 static void serve_message(struct rdkafka_source *s, const rd_kafka_message_t *m) {
-    struct part *p = m->rkt ? rdkafka_part(s, m->partition) : NULL;
+    /* An error of the whole topic has no offset, and names partition 0. */
+    struct part *p = m->rkt && (!m->err || m->offset >= 0) ? rdkafka_part(s, m->partition) : NULL;
+    if (p && p->left)
+        return;
     if (p) { /* not seen, but a lost record must not depend on that */
+        s->strays += !p->stray;
         p->stray = true;
         p->stray_offset = m->offset >= 0 ? m->offset : p->expected;
         s->called = true;
@@ -102,10 +104,7 @@ static void serve(struct rdkafka_source *s) {
 static bool records_wait(const struct rdkafka_source *s) {
     if (s->suspended)
         return false;
-    for (size_t i = 0; i < s->n_parts; i++)
-        if (s->parts[i].stray || rd_kafka_queue_length(s->parts[i].queue) > 0)
-            return true;
-    return false;
+    return s->waiting > 0 || s->strays > 0 || rd_kafka_queue_length(s->records) > 0;
 }
 
 static void wait_for_event(struct rdkafka_source *s, int timeout_ms) {
@@ -120,6 +119,7 @@ static int source_poll(struct source *base, int timeout_ms, struct error *e) {
     struct rdkafka_source *s = rdkafka_of(base);
     int64_t deadline = clock_monotonic(clock_system()) + timeout_ms;
     s->called = false;
+    s->may_take = true;
     rdkafka_send_commits(s);
     for (;;) {
         /* Any signal that comes from here on ends the wait below, so nothing served late. */
@@ -127,6 +127,7 @@ static int source_poll(struct source *base, int timeout_ms, struct error *e) {
         if (rdkafka_begin(s, e))
             return -1;
         serve(s);
+        rdkafka_forward_parts(s);
         bool woken = atomic_exchange(&s->woken, false);
         if (s->called || woken || records_wait(s))
             return 0;
@@ -194,6 +195,7 @@ static void source_free(struct source *base) {
             leave_group(s);
         drop_queue(s->main_queue);
         drop_queue(s->group_queue);
+        drop_queue(s->records);
         kafka_client_free(s->client);
     }
     if (s->event_fd >= 0)
@@ -217,37 +219,15 @@ static const struct source_ops ops = {
     .check_topic = rdkafka_check_topic,
     .assign = rdkafka_assign,
     .fetch = rdkafka_fetch,
+    .leave = rdkafka_leave,
     .suspend = source_suspend,
     .commit = source_commit,
     .free = source_free,
 };
 
-/* Fetch sizes are fixed when a handle is made and depend on how many partitions share the memory, so
- * a throw-away handle asks first. Also the first to see wrong properties. */
-static int count_partitions(const struct kafka_config *cfg, int32_t *count, struct error *e) {
-    if (!cfg->use_group && !cfg->all) {
-        *count = (int32_t)cfg->n_partitions;
-        return 0;
-    }
-    rd_kafka_conf_t *conf = kafka_conf(cfg, KAFKA_ASK, 1, NULL, e);
-    if (!conf)
-        return -1;
-    struct kafka_client *c = kafka_client_new(cfg, KAFKA_ASK, conf, NULL, e);
-    if (!c)
-        return -1;
-    struct error ignored; /* partition_count() reports it, with patience */
-    if (kafka_client_partitions(c, COUNT_MS, count, &ignored))
-        *count = GUESSED_PARTITIONS;
-    kafka_client_free(c);
-    return 0;
-}
-
 static int connect_client(struct rdkafka_source *s, struct error *e) {
     static const uint64_t one = 1;
-    int32_t count;
-    if (count_partitions(s->cfg, &count, e))
-        return -1;
-    rd_kafka_conf_t *conf = kafka_conf(s->cfg, KAFKA_CONSUME, count, &s->wake_bytes, e);
+    rd_kafka_conf_t *conf = kafka_conf(s->cfg, KAFKA_CONSUME, &s->wake_bytes, e);
     if (!conf)
         return -1;
     rd_kafka_conf_set_rebalance_cb(conf, rdkafka_rebalance_cb);
@@ -259,7 +239,9 @@ static int connect_client(struct rdkafka_source *s, struct error *e) {
     s->main_queue = rd_kafka_queue_get_main(s->client->rk);
     s->group_queue = rd_kafka_queue_get_consumer(s->client->rk);
     rd_kafka_queue_io_event_enable(s->main_queue, s->event_fd, &one, sizeof one);
+    s->records = rd_kafka_queue_new(s->client->rk);
     rd_kafka_queue_io_event_enable(s->group_queue, s->event_fd, &one, sizeof one);
+    rd_kafka_queue_io_event_enable(s->records, s->event_fd, &one, sizeof one);
     return 0;
 }
 

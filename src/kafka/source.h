@@ -34,8 +34,8 @@ enum source_event_kind {
     SOURCE_ERROR /* a per-message error (bad CRC, unknown magic, offset out of range): rule 12 */
 };
 
-/* Delivers one event of one partition; a non-zero return ends the fetch() at once, and the records
- * behind it in the batch are dropped (the caller re-assigns). */
+/* Delivers one event of one partition; a non-zero return ends the fetch() at once and leaves the
+ * partition. */
 struct source_sink {
     void *ctx;
     int (*record)(void *ctx, const struct record *r);
@@ -51,8 +51,8 @@ enum source_peek { SOURCE_PEEK_RECORD, SOURCE_PEEK_EOF, SOURCE_PEEK_PAST_END };
 struct source;
 
 struct source_ops {
-    /* Serves callbacks, waiting up to timeout_ms for: a rebalance, records in any partition's queue
-     * that is not suspended, or wake(). */
+    /* Serves callbacks, waiting up to timeout_ms for: a rebalance, records unless suspended, or
+     * wake(). */
     int (*poll)(struct source *s, int timeout_ms, struct error *e);
     /* Ends a waiting poll(); from any thread. */
     void (*wake)(struct source *s);
@@ -88,10 +88,15 @@ struct source_ops {
     /* Replaces the whole assignment; fetching begins at these offsets. n = 0 gives all up. */
     int (*assign)(struct source *s, const struct source_position *positions, size_t n,
                   struct error *e);
-    /* Delivers up to max queued records of a partition without waiting: the number of events
-     * delivered. Not calling it is the back-pressure. */
+    /* Delivers up to max records of a partition without waiting: the number of events delivered. It may
+     * be 0 until records of others, which came before, are fetched, or until the next poll(). Calling it
+     * for no partition is the back-pressure. */
     size_t (*fetch)(struct source *s, int32_t partition, size_t max,
                     const struct source_sink *sink);
+    /* Drops what comes of this partition until the next assign(), as after a sink's non-zero return.
+     * Brokers go on sending it, so assign() should follow soon. A partition that is assigned and neither
+     * left nor fetched holds up the others. */
+    void (*leave)(struct source *s, int32_t partition);
     /* Whether records are waiting is of no interest to poll() while the worker cannot take any. */
     void (*suspend)(struct source *s, bool on);
     /* Group offset for lag tools (rule 12), best effort; sent by the next poll(), by free(), and when

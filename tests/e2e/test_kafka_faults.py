@@ -58,8 +58,9 @@ class Killer:
         process = self.job.start("--bounded", **dotless(self.kafka.proxied_settings()))
         started.set_result(process)
         status = process.wait(60)
-        assert status == (-signal.SIGKILL if aim.hit else 0), process.stderr()[-6000:]
-        if aim.hit:
+        # The answer to its last request may find it gone.
+        assert status == 0 or (aim.hit and status == -signal.SIGKILL), process.stderr()[-6000:]
+        if status != 0:
             self.hits.append(aim.hit)
         return aim.seen
 

@@ -90,7 +90,7 @@ static void users_properties_go_above_our_tuning(void **state) {
     cfg.n_properties = 1;
     struct error e;
     size_t wake_bytes;
-    rd_kafka_conf_t *conf = kafka_conf(&cfg, KAFKA_CONSUME, 3, &wake_bytes, &e);
+    rd_kafka_conf_t *conf = kafka_conf(&cfg, KAFKA_CONSUME, &wake_bytes, &e);
     char text[64];
     size_t n = sizeof text;
     assert_non_null(conf);
@@ -103,6 +103,29 @@ static void users_properties_go_above_our_tuning(void **state) {
     assert_int_equal(rd_kafka_conf_get(conf, "auto.offset.reset", text, &n), RD_KAFKA_CONF_OK);
     assert_string_equal(text, "error");
     rd_kafka_conf_destroy(conf);
+}
+
+/* librdkafka refuses a response smaller than the largest message. */
+static void a_response_holds_the_largest_message(void **state) {
+    (void)state;
+    static const struct kafka_property large = {"message.max.bytes", "3000000"};
+    static const struct kafka_property both[] = {{"message.max.bytes", "3000000"},
+                                                 {"fetch.max.bytes", "4000000"}};
+    static const char *const wanted[] = {"1048576", "3000000", "4000000"};
+    for (size_t i = 0; i < 3; i++) {
+        struct kafka_config cfg = by_hand("127.0.0.1:1", "clicks");
+        cfg.properties = i == 1 ? &large : both;
+        cfg.n_properties = i;
+        struct error e;
+        rd_kafka_conf_t *conf = kafka_conf(&cfg, KAFKA_CONSUME, NULL, &e);
+        char text[64];
+        size_t n = sizeof text;
+        assert_non_null(conf);
+        assert_int_equal(rd_kafka_conf_get(conf, "fetch.max.bytes", text, &n), RD_KAFKA_CONF_OK);
+        assert_string_equal(text, wanted[i]);
+        rd_kafka_conf_destroy(conf);
+        reader_free(reader_new(&cfg));
+    }
 }
 
 /* ---- Questions ---- */
@@ -252,6 +275,7 @@ int main(void) {
         cmocka_unit_test(a_secret_is_not_repeated),
         cmocka_unit_test(values_that_do_not_go_together_are_refused),
         cmocka_unit_test(users_properties_go_above_our_tuning),
+        cmocka_unit_test(a_response_holds_the_largest_message),
         ON_A_CLUSTER(the_embedded_cluster_has_a_lasting_id),
         ON_A_CLUSTER(partitions_are_counted),
         ON_A_CLUSTER(bounds_are_the_logs),

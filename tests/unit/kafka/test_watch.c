@@ -102,6 +102,8 @@ static void a_topic_that_comes_back_does_not_fail(void **state) {
     }
     assert_int_equal(r->failures, 0);
     assert_true(answers(r)); /* it always did */
+    produce_numbers(rd_kafka_mock_cluster_bootstraps(b->cluster), "clicks", 0, 3);
+    POLL_UNTIL(r, (fetch(r, 0, 1000), r->n == 3)); /* it is read on */
     reader_free(r);
 }
 

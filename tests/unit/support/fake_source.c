@@ -31,6 +31,8 @@ struct fake_position {
     int32_t partition;
     int64_t offset;
     bool at_end; /* and said so */
+    bool left;
+    bool fetched; /* since the last poll() */
 };
 
 /* ---- The topic ---------------------------------------------------------------------------------- */
@@ -209,8 +211,8 @@ static int assign(struct source *base, const struct source_position *positions, 
     s->positions = xrealloc(s->positions, (n + 1) * sizeof *s->positions);
     s->n_positions = n;
     for (size_t i = 0; i < n; i++)
-        s->positions[i] =
-            (struct fake_position){positions[i].partition, positions[i].offset, false};
+        s->positions[i] = (struct fake_position){.partition = positions[i].partition,
+                                                 .offset = positions[i].offset};
     return refuse(base, FAKE_ASSIGN, e);
 }
 
@@ -260,9 +262,11 @@ static size_t fetch(struct source *base, int32_t partition, size_t max,
     size_t n = 0;
     assert(!s->suspended);
     s->last = -1;
+    if (at)
+        at->fetched = true;
     if (s->batch && max > s->batch)
         max = s->batch;
-    while (at && n < max) {
+    while (at && !at->left && n < max) {
         int64_t offset = next_record(l, at->offset);
         int stop = 0;
         if (at->offset < l->start || at->offset > l->end) {
@@ -277,8 +281,10 @@ static size_t fetch(struct source *base, int32_t partition, size_t max,
             break;
         }
         n++;
-        if (stop)
+        if (stop) {
+            at->left = true;
             break;
+        }
     }
     if (s->last >= 0 && sink->last) {
         struct record r = record_at(l, s->last);
@@ -287,13 +293,30 @@ static size_t fetch(struct source *base, int32_t partition, size_t max,
     return n;
 }
 
+static void leave(struct source *base, int32_t partition) {
+    struct fake_position *at = position_of(self(base), partition);
+    if (at)
+        at->left = true;
+}
+
 static bool records_wait(const struct fake_source *s) {
     for (size_t i = 0; i < s->n_positions && !s->suspended; i++) {
         const struct fake_log *l = log_of(s->topic, s->positions[i].partition);
+        if (s->positions[i].left)
+            continue;
         if (!s->positions[i].at_end || next_record(l, s->positions[i].offset) < l->end)
             return true;
     }
     return false;
+}
+
+/* It would hold up the others. */
+static void check_all_are_fetched(struct fake_source *s) {
+    for (size_t i = 0; i < s->n_positions; i++) {
+        assert(s->positions[i].fetched || s->positions[i].left || s->was_suspended);
+        s->positions[i].fetched = false;
+    }
+    s->was_suspended = s->suspended;
 }
 
 static void rebalance(struct fake_source *s) {
@@ -316,6 +339,7 @@ static int poll_source(struct source *base, int timeout_ms, struct error *e) {
         (void)fprintf(stderr, "fake_source: the worker never ends\n");
         abort();
     }
+    check_all_are_fetched(s);
     if (s->on_poll)
         s->on_poll(s->on_poll_ctx, s->polls);
     bool busy = s->taken || s->given || s->woken || records_wait(s);
@@ -332,6 +356,7 @@ static void wake(struct source *s) {
 static void suspend(struct source *base, bool on) {
     self(base)->suspensions += on;
     self(base)->suspended = on;
+    self(base)->was_suspended |= on;
 }
 
 static void commit(struct source *base, int32_t partition, int64_t next) {
@@ -366,6 +391,7 @@ struct fake_source *fake_source_new(struct fake_topic *t, struct fake_clock *clo
                                           .check_topic = check_topic,
                                           .assign = assign,
                                           .fetch = fetch,
+                                          .leave = leave,
                                           .suspend = suspend,
                                           .commit = commit,
                                           .free = free_source};

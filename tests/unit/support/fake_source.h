@@ -56,10 +56,10 @@ struct fake_source {
     int fail_times[FAKE_CALLS];        /* so many calls, then it works; 0: all */
     /* For tests to read. */
     int polls, assigns, suspensions;
-    bool suspended;
-    bool silent;       /* for tests to set: no broker answers */
-    int64_t delivered; /* records */
-    int64_t last;      /* offset of the last record that the fetch() under way delivered, or -1 */
+    bool suspended, was_suspended; /* the latter: at any time since the last poll() */
+    bool silent;                   /* for tests to set: no broker answers */
+    int64_t delivered;             /* records */
+    int64_t last; /* offset of the last record that the fetch() under way delivered, or -1 */
 
     struct fake_topic *topic;
     struct fake_clock *clock;
