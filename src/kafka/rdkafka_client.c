@@ -258,9 +258,11 @@ static int unreachable(struct kafka_client *c, const char *what, int timeout_ms,
         (void)snprintf(last, sizeof last,
                        "no answer to the request for the %s; a wrong security.protocol looks so",
                        what);
-    /* "ssl://host:port/bootstrap: SSL handshake failed: ...": somebody answers, but not so. */
-    const char *check = strstr(last, "SSL ") ? "kafka.properties.security.protocol and ssl.*"
-                                             : "that it runs and kafka.bootstrap_servers";
+    /* "ssl://host:port/bootstrap: SSL handshake failed: ...", or "Disconnected (after 0ms in state
+     * SSL_HANDSHAKE)" by how quick it is: somebody answers, but not so. */
+    const char *check = strstr(last, "SSL ") || strstr(last, "SSL_")
+                            ? "kafka.properties.security.protocol and ssl.*"
+                            : "that it runs and kafka.bootstrap_servers";
     return error_set(e, ERR_UNAVAILABLE, "no Kafka broker answers at %s within %g s (%s): check %s",
                      servers, timeout_ms / 1000.0, last, check);
 }

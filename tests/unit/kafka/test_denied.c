@@ -63,7 +63,8 @@ static void tls_where_there_is_none_names_its_settings(void **state) {
     struct error e = {0};
     assert_int_equal(r->source->ops->partition_count(r->source, 2500, &count, &e), -1);
     assert_int_equal(e.code, ERR_UNAVAILABLE);
-    assert_non_null(strstr(e.text, "SSL handshake failed"));
+    if (!strstr(e.text, "SSL handshake failed")) /* librdkafka was too quick for OpenSSL's words */
+        assert_non_null(strstr(e.text, "in state SSL_HANDSHAKE"));
     assert_non_null(strstr(e.text, "check kafka.properties.security.protocol and ssl.*"));
     reader_free(r);
 }
