@@ -8,6 +8,7 @@ import uuid
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from .processes import Server, free_port, installed
 
@@ -55,8 +56,11 @@ class Minio(Server):
     def answers(self):
         try:
             with urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
+                if answer.status != 200:
+                    return False
+            self.client.list_buckets()  # else it may be "not initialized yet" all the same
+            return True
+        except (urllib.error.URLError, OSError, ClientError):
             return False
 
     def client_environment(self):
