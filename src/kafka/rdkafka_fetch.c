@@ -211,5 +211,5 @@ size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
         return deliver_stray(s, p, sink), 1;
     if (s->waiting == 0 && s->may_take)
         take_batch(s);
-    return p->first < 0 ? 0 : deliver_waiting(s, p, max, sink);
+    return deliver_waiting(s, p, max, sink);
 }

@@ -160,10 +160,9 @@ int rdkafka_offsets_for_time(struct source *base, int32_t n, int64_t time_ms, in
         return list_offsets(c, all, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, offsets, e);
     if (time_ms == INT64_MAX)
         return list_offsets(c, all, RD_KAFKA_OFFSET_END, timeout_ms, offsets, e);
-    return list_offsets(c, all, time_ms, timeout_ms, offsets, e) ||
-                   end_where_none(c, all, timeout_ms, offsets, e)
-               ? -1
-               : 0;
+    if (list_offsets(c, all, time_ms, timeout_ms, offsets, e))
+        return -1;
+    return end_where_none(c, all, timeout_ms, offsets, e);
 }
 
 /* cleanup.policy of the topic in an answer to DescribeConfigs; NULL with *err where it has none. */

@@ -238,8 +238,8 @@ static int connect_client(struct rdkafka_source *s, struct error *e) {
      * can serve the one without calling the handler through the other. */
     s->main_queue = rd_kafka_queue_get_main(s->client->rk);
     s->group_queue = rd_kafka_queue_get_consumer(s->client->rk);
-    rd_kafka_queue_io_event_enable(s->main_queue, s->event_fd, &one, sizeof one);
     s->records = rd_kafka_queue_new(s->client->rk);
+    rd_kafka_queue_io_event_enable(s->main_queue, s->event_fd, &one, sizeof one);
     rd_kafka_queue_io_event_enable(s->group_queue, s->event_fd, &one, sizeof one);
     rd_kafka_queue_io_event_enable(s->records, s->event_fd, &one, sizeof one);
     return 0;

@@ -306,8 +306,7 @@ static void submit_sync(struct file *f) {
 void file_sync(struct file *f) {
     if (!f->shared->store->sync_parts || f->failed)
         return;
-    finish_chunk(f);
-    cut(f);
+    file_flush(f);
     bool uncovered = false;
     for (struct part *p = f->parts; p; p = p->next) {
         uncovered |= !p->covered;
