@@ -20,7 +20,7 @@ enum {
     PADDING =
         2 * JSON_BLOCK, /* behind the text: a block of zeros, and what packing reads besides */
     WINDOW = JSON_WINDOW_BLOCKS * JSON_BLOCK,
-    LOOK_AHEAD = 4,             /* stops that are looked at together */
+    LOOK_AHEAD = 2,             /* stops that are looked at together */
     CAPACITY_MIN = 16 * 1024,   /* scratch memory at least */
     CAPACITY_KEEP = 1024 * 1024 /* and at most what is kept after a larger text */
 };
@@ -137,14 +137,14 @@ static const char *string_stop(struct walk *w, const char *p, bool *escaped) {
     return p;
 }
 
-/* The string whose first character is at p; returns the position of its closing quote. Usually its
- * quotes are the next two stops. */
+/* The string whose first character is at p; returns the position of its closing quote. Usually that is
+ * the next stop. */
 INLINE const char *string(struct walk *w, const char *p, const uint16_t **next, bool *escaped) {
     *escaped = false;
-    if (LIKELY((*next)[0] == p - 1 - w->base && (*next)[1] != NO_STOP)) {
-        const char *stop = w->base + (*next)[1];
+    if (LIKELY(**next != NO_STOP)) {
+        const char *stop = w->base + **next;
         if (LIKELY(*stop == '"')) {
-            *next += 2;
+            ++*next;
             return stop;
         }
     }
@@ -364,11 +364,11 @@ INLINE const char *plain_members(struct json_scanner *s, const struct walk *w, c
                                  const uint16_t **next, const char **comma) {
     const uint16_t *n = *next;
     const char *base = w->base, *kept = *comma;
-    if (n[0] != p - base)
+    if (*p != '"')
         return p;
-    /* Outside strings every quote is a stop: n[0] and n[2] open the two strings, n[4] the next name. */
+    /* n[0] ends the name, n[1] the value, if both are quotes: joint() sees to that. */
     while (n[LOOK_AHEAD - 1] != NO_STOP) {
-        const char *name = p + 1, *name_end = base + n[1], *end = base + n[3];
+        const char *name = p + 1, *name_end = base + n[0], *end = base + n[1];
         unsigned colon = joint(name_end, ':'), behind = joint(end, ',');
         if (UNLIKELY(!colon || !behind))
             break;

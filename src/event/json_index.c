@@ -87,7 +87,7 @@ INLINE void index_block(struct progress *p, const char *text, char *copy, const 
     uint64_t in_string = m->parity(k.quote) ^ p->carried;
     p->carried = (uint64_t)((int64_t)in_string >> 63);
     *p->keep++ = in_string | ~k.blank;
-    p->stops = m->put(p->stops, p->at, k.quote | (in_string & k.strange));
+    p->stops = m->put(p->stops, p->at, (k.quote & ~in_string) | (k.strange & in_string));
     p->at += JSON_BLOCK;
 }
 
@@ -280,19 +280,24 @@ AVX2 INLINE uint64_t avx2_backslashes(const char *p) {
     return avx2_equal(avx2_load(p), avx2_load(p + 32), '\\');
 }
 
-/* Always eight positions: what is too many is overwritten later, and fewer branches depend on how
- * many there are. tzcnt, unlike __builtin_ctzll, is defined for 0. */
-AVX2 INLINE uint16_t *avx2_put(uint16_t *dst, unsigned at, uint64_t stops) {
-    enum { ALWAYS = 8 };
-    uint16_t *end = dst + _mm_popcnt_u64(stops);
-#pragma GCC unroll 8
-    for (int i = 0; i < ALWAYS; i++) {
+/* The first four positions; returns the stops that are left. tzcnt, unlike __builtin_ctzll, is defined
+ * for 0. */
+AVX2 INLINE uint64_t avx2_put_four(uint16_t *dst, unsigned at, uint64_t stops) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
         dst[i] = (uint16_t)(at + (unsigned)_tzcnt_u64(stops));
         stops &= stops - 1;
-        __asm__ volatile("" ::: "memory"); /* else the eight are gathered in a vector, at a price */
+        __asm__ volatile("" ::: "memory"); /* else the four are gathered in a vector, at a price */
     }
-    if (UNLIKELY(stops != 0))
-        put_positions(dst + ALWAYS, at, stops);
+    return stops;
+}
+
+/* Four by four: what is too many is overwritten later, and fewer branches depend on how many there
+ * are. */
+AVX2 INLINE uint16_t *avx2_put(uint16_t *dst, unsigned at, uint64_t stops) {
+    uint16_t *end = dst + _mm_popcnt_u64(stops);
+    while ((stops = avx2_put_four(dst, at, stops)))
+        dst += 4;
     return end;
 }
 

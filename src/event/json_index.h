@@ -27,8 +27,8 @@ struct json_carry {
 /* Indexes so many blocks of text and, where there is a rest, one more that stands behind their copy
  * already. Writes
  * - the text itself to copy (may be text): it is in the registers anyway;
- * - the positions of stops, ascending, counted from the first block: quotes that begin or end a
- *   string, and within strings backslashes, control characters and bytes that are not ASCII;
+ * - the positions of stops, ascending, counted from the first block: quotes that end a string, and
+ *   within strings backslashes, control characters and bytes that are not ASCII;
  * - a word a block, whose bits are the bytes to keep: all but white space outside strings.
  * Returns the end of the stops. The text is taken for JSON: in other text both may be wrong behind
  * the first byte that is no JSON. */

@@ -31,7 +31,7 @@ static void index_one_by_one(const char *text, size_t n, struct indexed *x) {
         escape = c == '\\' && !escape;
         if (quote)
             in_string = !in_string;
-        if (quote || (in_string && (c < 0x20 || c >= 0x80 || c == '\\')))
+        if (quote ? !in_string : in_string && (c < 0x20 || c >= 0x80 || c == '\\'))
             x->positions[x->stops++] = (uint16_t)i;
         if (quote || in_string || c > 0x20)
             x->keep[i / JSON_BLOCK] |= UINT64_C(1) << i % JSON_BLOCK;
