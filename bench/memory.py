@@ -12,6 +12,7 @@ MANY = {"window.size": "1s", "window.out_of_orderness": "2000s"}
 # 2,160 windows, of which 2,000 are open at the end. S3 gets one partition's, as it takes many
 # milliseconds for a file.
 MANY_HOURS = 0.6
+MANY_PARTITIONS = 200
 
 
 # ---- A whole backlog ----------------------------------------------------------------------------
@@ -136,7 +137,24 @@ def many_windows(bench, arguments):
             print_row(f"{kind}, {many:,} events in windows of 1 s", run, None)
 
 
-ROWS = {"steady": come, "backlog": backlog, "windows": many_windows}
+def many_partitions(bench, arguments):
+    events = min(arguments.events, 2000000)
+    bench.fill("partitions", events, 0.5, partitions=MANY_PARTITIONS)
+    for kind in ("directory", "s3"):
+        for limit in (256, 96):
+            say(f"{kind}: {MANY_PARTITIONS} partitions, memory.limit {limit} MiB")
+            settings = {"memory.limit": f"{limit}MiB"}
+            run = drained(bench, "partitions", kind, settings, events)
+            print_row(f"{kind}, {events:,} events, {MANY_PARTITIONS} partitions", run, None)
+    bench.broker.delete_topic("partitions")
+
+
+ROWS = {
+    "steady": come,
+    "backlog": backlog,
+    "windows": many_windows,
+    "partitions": many_partitions,
+}
 
 
 def measure(bench, arguments):

@@ -55,7 +55,7 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
     if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)
         (void)error_set(&r->failure, ERR_UNAVAILABLE,
                         "topic %s at %s: no broker has taken an event for 30 s (%s)", r->cfg->topic,
-                        r->cfg->bootstrap_servers, last);
+                        r->cfg->bootstrap_servers, last[0] ? last : "no connection broke");
     else
         (void)error_set(&r->failure, kafka_error_code(m->err), "topic %s at %s: %s", r->cfg->topic,
                         r->cfg->bootstrap_servers, rd_kafka_err2str(m->err));
