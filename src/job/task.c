@@ -97,6 +97,7 @@ static struct partition *make_partition(struct task *t) {
                                  .random = w->cfg.random,
                                  .manifest_prefix = t->manifest_prefix,
                                  .lost = w->cfg.lost,
+                                 .may_begin = &w->may_begin,
                                  .observer = report_observer(t)};
     set_rules(w->cfg.settings, &c);
     uint64_t shared =

@@ -11,6 +11,7 @@
 
 enum {
     TICK_MS = 20,            /* between two ticks of every partition */
+    SPREAD_MS = 1000,        /* in which the checkpoints of all partitions begin, at most */
     PUBLISH_MS = 250,        /* between two looks at the log's ends and renewals of the metrics */
     IDLE_POLL_MS = 50,       /* longest wait while nothing happens */
     STOP_PATIENCE_MS = 8500, /* an orderly stop takes at most 10 s */
@@ -99,7 +100,16 @@ static void reap(struct worker *w) {
     w->n_dying = kept;
 }
 
+/* All partitions' checkpoints are due at about the same time, and each takes some 0.1 ms. */
+static size_t checkpoints_a_tick(const struct worker *w) {
+    int64_t spread = w->cfg.settings->checkpoint.interval / 2;
+    if (spread > SPREAD_MS)
+        spread = SPREAD_MS;
+    return 1 + w->n_tasks * TICK_MS / (size_t)spread;
+}
+
 static void tick(struct worker *w) {
+    w->may_begin = checkpoints_a_tick(w);
     w->now_ms = clock_monotonic(w->cfg.clock);
     w->ticked_ms = w->now_ms;
     w->tick_due = false;

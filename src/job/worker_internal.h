@@ -68,6 +68,7 @@ struct worker {
     size_t n_tasks, cap_tasks;
     struct partition **dying; /* dropped, with requests under way */
     size_t n_dying, cap_dying;
+    size_t may_begin;    /* checkpoints, before the next tick */
     bool assignment_due; /* the source's assignment must be renewed */
     bool tick_due;       /* without waiting for TICK_MS to pass */
     bool suspended;      /* over memory.limit: nothing is fetched */

@@ -167,6 +167,17 @@ static void tick_stop(struct partition *p) {
         p->status = PARTITION_STOPPED;
 }
 
+/* False where it has to wait for one of the next ticks, since others were first. */
+static bool may_begin(const struct partition *p) {
+    size_t *left = p->cfg.may_begin;
+    if (!left)
+        return true;
+    if (*left == 0)
+        return false;
+    --*left;
+    return true;
+}
+
 static void tick_run(struct partition *p) {
     bool due = p->now_ms - p->due_ms >= p->cfg.interval_ms || p->savepoint;
     bool early =
@@ -178,6 +189,8 @@ static void tick_run(struct partition *p) {
         return;
     }
     if (!p->barrier) {
+        if (!may_begin(p))
+            return;
         begin_barrier(p, due && p->cfg.emit_checkpoint);
         if (due || !p->cfg.emit_checkpoint)
             p->due_ms = p->now_ms;

@@ -41,6 +41,10 @@ struct partition_config {
     bool emit_checkpoint; /* publish at every checkpoint */
     int64_t interval_ms, min_pause_ms, timeout_ms;
     int32_t tolerable_failures;
+    /* How many checkpoints of all partitions may still begin before the next tick, counted down: many
+     * that are due at once would hold processing up. Those at a partition's end do not count. NULL: any
+     * number. */
+    size_t *may_begin;
     bool allow_data_loss;
     struct store *output;
     struct budget *budget;

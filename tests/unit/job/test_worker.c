@@ -841,6 +841,39 @@ static void look_at_checkpoints(void *ctx, int n) {
     }
 }
 
+enum { MANY_PARTITIONS = 200, MANY_A_TICK = 5 }; /* 1 + 200 in 1 s, at 20 ms a tick */
+
+static void look_at_beginnings(void *ctx, int n) {
+    struct process *p = ctx;
+    (void)n;
+    int together = 0, durable = 0;
+    for (size_t i = 0; i < p->worker->n_tasks; i++) {
+        const struct partition *at = p->worker->tasks[i]->partition;
+        if (!at || at->status != PARTITION_RUNNING)
+            return;
+        durable += at->stats.checkpoints == 1;
+        together += chain_busy(at->chain) && at->started_ms == p->world->fake.monotonic;
+    }
+    assert_true(together <= MANY_A_TICK);
+    if (durable == MANY_PARTITIONS)
+        p->command = JOB_STOP;
+}
+
+/* All are due at once, and what each takes would add up to one long pause. */
+static void test_checkpoints_of_many_partitions_are_spread(void **state) {
+    (void)state;
+    struct worker_world w;
+    worker_world_init(&w, &memory_like_s3, MANY_PARTITIONS);
+    for (int32_t i = 0; i < MANY_PARTITIONS; i++)
+        worker_world_add(&w, i, T0);
+    struct process *p =
+        process_new(&w, &(struct process_options){.sets = {"checkpoint.interval=5s"}});
+    process_on_poll(p, look_at_beginnings);
+    assert_int_equal(process_run(p), WORKER_STOPPED);
+    process_free(p);
+    worker_world_free(&w);
+}
+
 static void look_at_restored(void *ctx, int n) {
     struct process *p = ctx;
     if (n != 100)
@@ -936,6 +969,7 @@ int main(void) {
         cmocka_unit_test(test_slow_store_suspends_fetching),
         cmocka_unit_test(test_published_metrics),
         cmocka_unit_test(test_checkpoints_under_way_and_restored),
+        cmocka_unit_test(test_checkpoints_of_many_partitions_are_spread),
         cmocka_unit_test(test_consumed_goes_on_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,21 @@ static void test_emit_checkpoint_seals_at_the_interval_only(void **state) {
     assert_int_equal(visible("dt="), 3);
 }
 
+static void test_waits_while_others_begin(void **state) {
+    (void)state;
+    size_t may_begin = 0;
+    f.sim.config.interval_ms = 1000;
+    f.sim.config.may_begin = &may_begin;
+    event(T);
+    run();
+    pass(1500);
+    assert_int_equal(number(), 1);
+    may_begin = 2;
+    pass(500);
+    assert_int_equal(number(), 2);
+    assert_int_equal(may_begin, 1);
+}
+
 static void test_savepoint_is_put_although_nothing_changed(void **state) {
     (void)state;
     event(T);
@@ -288,6 +303,7 @@ int main(void) {
         CASE(test_rule_13_every_interval),
         CASE(test_rule_13_unchanged_state_is_not_put),
         CASE(test_rule_13_sealed_files_wait_for_min_pause_only),
+        CASE(test_waits_while_others_begin),
         CASE(test_emit_checkpoint_seals_at_the_interval_only),
         CASE(test_savepoint_is_put_although_nothing_changed),
         CASE(test_rule_13_time_outs_are_counted_and_tolerated),
