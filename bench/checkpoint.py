@@ -5,13 +5,18 @@ import time
 from live import STEADY_SPEED, STORES, all_read, clear, generator, job, stay_aside, store
 from rig import PARTITIONS, Failure, command, met, options, run_bench, say
 
-DRAIN, STEADY = "drain", "steady"
+DRAIN, STEADY, MANY = "drain", "steady", "steady, 200 partitions"
 INTERVALS = {
     "every 1 s": {"checkpoint.interval": "1s", "checkpoint.min_pause": "1s"},
     "every 1 h": {"checkpoint.interval": "1h", "checkpoint.min_pause": "1h"},
     "every 30 s": {},
 }
-LIMIT_DRAIN, LIMIT_STEADY = 64 * 1024, 10 * 1024
+STEADIES = (
+    ("directory", STEADY, PARTITIONS),
+    ("S3", STEADY, PARTITIONS),
+    ("directory", MANY, 200),
+)
+LIMITS = {DRAIN: 64 * 1024, STEADY: 10 * 1024, MANY: 10 * 1024}
 TURNS = "tidemark_turn_duration_seconds"
 
 
@@ -36,10 +41,10 @@ def drained(bench, kind, settings, events):
     return turns_of(metrics, largest.bytes)
 
 
-def steady(bench, kind, settings, rate, seconds):
+def steady(bench, kind, settings, rate, seconds, partitions):
     """The same where events come at a rate."""
     topic = f"steady-{bench.count}"
-    bench.broker.create_topic(topic, PARTITIONS)
+    bench.fill(topic, 100 * partitions, 0.1, partitions)  # until then the broker makes its logs
     with generator(bench, topic, rate, STEADY_SPEED) as source:
         end = time.monotonic() + seconds
         largest = Largest(lambda m: time.monotonic() > end)
@@ -78,7 +83,7 @@ def quantile(buckets, share):
 
 def print_row(name, run):
     print(
-        f"{name:34} {run['turns']:8,.0f} {run['p50'] * 1e3:7g} {run['p99.9'] * 1e3:8g}"
+        f"{name:47} {run['turns']:8,.0f} {run['p50'] * 1e3:7g} {run['p99.9'] * 1e3:8g}"
         f" {run['longest'] * 1e3:8g} {run['above']:8.0f} {run['checkpoints']:12.0f}"
         f" {run['bytes'] / 1024:8.1f}"
     )
@@ -94,11 +99,15 @@ def compare(bench, arguments):
                 say(f"round {number + 1} of {arguments.rounds}: {kind}, checkpoints: {name}")
                 run = drained(bench, kind, settings, arguments.events)
                 taken.setdefault((kind, DRAIN, name), []).append(run)
-    for kind in STORES:
-        for name, settings in INTERVALS.items():
-            say(f"{kind}, checkpoints: {name}, {arguments.rate:,} events/s, {arguments.seconds} s")
-            run = steady(bench, kind, settings, arguments.rate, arguments.seconds)
-            taken[kind, STEADY, name] = [run]
+    for kind, how, partitions in STEADIES:
+        for number in range(arguments.rounds):
+            for name, settings in INTERVALS.items():
+                say(
+                    f"round {number + 1} of {arguments.rounds}: {kind}, checkpoints: {name},"
+                    f" {arguments.rate:,} events/s, {partitions} partitions"
+                )
+                run = steady(bench, kind, settings, arguments.rate, arguments.seconds, partitions)
+                taken.setdefault((kind, how, name), []).append(run)
     return taken
 
 
@@ -109,29 +118,28 @@ def best(runs):
 
 def print_all(taken, arguments):
     print(
-        f"{'':34} {'turns':>8} {'p50 ms':>7} {'p99.9 ms':>8} {'longest':>8} {'>50 ms':>8}"
+        f"steady: {arguments.rate:,} events/s for {arguments.seconds} s\n"
+        f"{'':47} {'turns':>8} {'p50 ms':>7} {'p99.9 ms':>8} {'longest':>8} {'>50 ms':>8}"
         f" {'checkpoints':>12} {'KB each':>8}"
     )
     for (kind, how, name), runs in taken.items():
-        what = f"{arguments.rate:,} events/s" if how == STEADY else "drain"
         for run in runs:
-            print_row(f"{kind}, {what}, {name}", run)
+            print_row(f"{kind}, {how}, {name}", run)
     print("\ntimes are the upper bounds of the histogram's buckets; KB: the largest of a partition")
-    for kind in STORES:
-        for how, most in ((DRAIN, LIMIT_DRAIN), (STEADY, LIMIT_STEADY)):
-            size = max(run["bytes"] for name in INTERVALS for run in taken[kind, how, name])
-            often, never = (best(taken[kind, how, name]) for name in ("every 1 s", "every 1 h"))
-            print(
-                f"aims, {kind}, {how}: p99.9 of a turn no longer by checkpoints:"
-                f" {met(often <= never)}; a checkpoint under {most // 1024} KB: {met(size < most)}"
-            )
+    for kind, how in dict.fromkeys((kind, how) for kind, how, _ in taken):
+        size = max(run["bytes"] for name in INTERVALS for run in taken[kind, how, name])
+        often, never = (best(taken[kind, how, name]) for name in ("every 1 s", "every 1 h"))
+        print(
+            f"aims, {kind}, {how}: p99.9 of a turn no longer by checkpoints: {met(often <= never)};"
+            f" a checkpoint under {LIMITS[how] // 1024} KB: {met(size < LIMITS[how])}"
+        )
 
 
 def read_arguments():
     parser = options("checkpoint", "What checkpoints cost")
     add = parser.add_argument
     add("--events", type=int, default=5000000, help="events of the drain (5,000,000)")
-    add("--rounds", type=int, default=3, help="how often each is drained (3)")
+    add("--rounds", type=int, default=3, help="how often each is run (3)")
     add("--rate", type=int, default=50000, help="events/s of the steady state (50,000)")
     add("--seconds", type=int, default=30, help="how long it lasts (30)")
     return parser.parse_args()
