@@ -210,7 +210,7 @@ static void it_ends_soon_after_stop(void **state) {
     int64_t began = now_ms();
     assert_int_equal(pthread_create(&thread, NULL, stop_soon, &stop), 0);
     run_ok(&cfg, &stop, &result);
-    assert_true(now_ms() - began < 2500);
+    assert_true(now_ms() - began < 10000); /* without a stop there is no end */
     assert_true(result.events >= 1);
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
