@@ -1,7 +1,6 @@
 #include "kafka_fixture.h"
 
 #include <jansson.h>
-#include <pthread.h>
 
 #include "kafka/events.h"
 #include "kafka/generator.h"
@@ -194,25 +193,30 @@ static void a_rate_is_kept(void **state) {
     assert_true(now_ms() - began >= 500);
 }
 
-static void *stop_soon(void *arg) {
-    struct timespec pause = {.tv_nsec = 300000000};
-    (void)nanosleep(&pause, NULL);
-    atomic_store((atomic_bool *)arg, true);
-    return NULL;
+struct stopping {
+    atomic_bool stop;
+    int64_t since;
+};
+
+/* Stops it as soon as an event is out. */
+static bool stop_at_the_first(void *ctx, uint64_t produced) {
+    struct stopping *s = ctx;
+    if (produced >= 1 && !atomic_exchange(&s->stop, true))
+        s->since = now_ms();
+    return false;
 }
 
+/* Without a stop there is no end, and the next event is due a minute later. */
 static void it_ends_soon_after_stop(void **state) {
     struct generator_config cfg = into(state, 0);
     struct generator_result result;
-    atomic_bool stop = false;
-    pthread_t thread;
-    cfg.rate = 1;
-    int64_t began = now_ms();
-    assert_int_equal(pthread_create(&thread, NULL, stop_soon, &stop), 0);
-    run_ok(&cfg, &stop, &result);
-    assert_true(now_ms() - began < 10000); /* without a stop there is no end */
-    assert_true(result.events >= 1);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    struct stopping s = {0};
+    cfg.rate = 1.0 / 60;
+    cfg.hold = stop_at_the_first;
+    cfg.hold_ctx = &s;
+    run_ok(&cfg, &s.stop, &result);
+    assert_in_range(now_ms() - s.since, 0, 30000);
+    assert_int_equal(result.events, 1);
 }
 
 /* Holds three times as soon as 1,000 events are out. */
