@@ -52,7 +52,7 @@ C_SOURCES := $(SOURCES) $(TEST_SOURCES) $(TEST_SUPPORT) $(HOT_SOURCES) $(FUZZ_SO
 
 # ---- Flags --------------------------------------------------------------------------------------
 
-PACKAGES := rdkafka libcurl libcrypto libmicrohttpd jansson expat yaml-0.1 libzstd libisal
+PACKAGES := rdkafka libcurl libcrypto libmicrohttpd jansson expat yaml-0.1 libzstd liblz4 libisal
 # Asked once, and only by a target that compiles: `make help` works before `make setup`.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <lz4frame.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "base/clock.h"
 #include "base/checksum.h"
@@ -34,6 +36,7 @@
 #include "event/event_testing.h"
 #include "job/settings.h"
 #include "job/unpack.h"
+#include "kafka/decompress.h"
 #include "store/s3.h"
 #include "store/s3_xml.h"
 #include "support/control_world.h"
@@ -578,6 +581,38 @@ static enum outcome run_embedded(void) {
     return code == 0 ? DONE : code == 1 ? REFUSED : WRONG;
 }
 
+/* What producers have packed; made in the parent. */
+enum { PLAIN_BYTES = 100000, PACKED_MAX = 2 * PLAIN_BYTES };
+static struct {
+    char bytes[PACKED_MAX];
+    size_t len;
+} batches[CODEC_ZSTD + 1];
+
+static void make_batches(void) {
+    static char plain[PLAIN_BYTES];
+    memset(plain, 'x', sizeof plain);
+    batches[CODEC_LZ4].len =
+        LZ4F_compressFrame(batches[CODEC_LZ4].bytes, PACKED_MAX, plain, sizeof plain, NULL);
+    batches[CODEC_ZSTD].len =
+        ZSTD_compress(batches[CODEC_ZSTD].bytes, PACKED_MAX, plain, sizeof plain, 1);
+}
+
+static enum outcome decompress_batches(void) {
+    struct decompressor *d = decompressor_new();
+    struct buffer out;
+    struct error e;
+    bool right = true;
+    buffer_init(&out, PLAIN_BYTES);
+    for (enum codec codec = CODEC_LZ4; codec <= CODEC_ZSTD; codec++) {
+        if (decompress(d, codec, batches[codec].bytes, batches[codec].len, &out, &e) != 0)
+            return refused(&e);
+        right = right && out.len == PLAIN_BYTES;
+    }
+    buffer_free(&out);
+    decompressor_free(d);
+    return right ? DONE : WRONG;
+}
+
 /* ---- Tests ---------------------------------------------------------------------------------------- */
 
 #define TORTURE(flow)                       \
@@ -595,6 +630,12 @@ TORTURE(pack_zstd)
 TORTURE(use_directory)
 TORTURE(serve_http)
 TORTURE(serve_flink)
+
+static void test_decompress_batches(void **state) {
+    (void)state;
+    make_batches();
+    try_each(decompress_batches, TRIES);
+}
 
 /* In the parent, so that its thousands of allocations are none of the flows'. */
 static void init_openssl(void) {
@@ -698,13 +739,21 @@ int main(void) {
     ours_only = true;
 #endif
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_load_settings),  cmocka_unit_test(test_code_checkpoint),
-        cmocka_unit_test(test_first_start),    cmocka_unit_test(test_parse_events),
-        cmocka_unit_test(test_pack_gzip),      cmocka_unit_test(test_pack_zstd),
-        cmocka_unit_test(test_use_directory),  cmocka_unit_test(test_use_s3),
-        cmocka_unit_test(test_serve_http),     cmocka_unit_test(test_serve_flink),
-        cmocka_unit_test(test_stop_drained),   cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_ask_for_status), cmocka_unit_test(test_run_embedded),
+        cmocka_unit_test(test_load_settings),
+        cmocka_unit_test(test_code_checkpoint),
+        cmocka_unit_test(test_first_start),
+        cmocka_unit_test(test_parse_events),
+        cmocka_unit_test(test_pack_gzip),
+        cmocka_unit_test(test_pack_zstd),
+        cmocka_unit_test(test_decompress_batches),
+        cmocka_unit_test(test_use_directory),
+        cmocka_unit_test(test_use_s3),
+        cmocka_unit_test(test_serve_http),
+        cmocka_unit_test(test_serve_flink),
+        cmocka_unit_test(test_stop_drained),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_ask_for_status),
+        cmocka_unit_test(test_run_embedded),
     };
     asked_for =
         mmap(NULL, sizeof *asked_for, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
