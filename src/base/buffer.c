@@ -23,6 +23,13 @@ void buffer_reset(struct buffer *b) {
         b->data[0] = '\0';
 }
 
+void buffer_recycle(struct buffer *b, size_t keep) {
+    if (b->cap > keep)
+        buffer_free(b);
+    else
+        buffer_reset(b);
+}
+
 char *buffer_reserve(struct buffer *b, size_t n) {
     if (n > b->max || b->len > b->max - n) {
         b->overflow = true;

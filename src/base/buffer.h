@@ -16,6 +16,8 @@ struct buffer {
 void buffer_init(struct buffer *b, size_t max);
 void buffer_free(struct buffer *b);
 void buffer_reset(struct buffer *b); /* keeps the memory */
+/* The same, but gives the memory back where it is more than `keep` bytes. */
+void buffer_recycle(struct buffer *b, size_t keep);
 
 /* 0, or -1 when the maximum would be passed (nothing is appended then). */
 int buffer_append(struct buffer *b, const void *data, size_t len);

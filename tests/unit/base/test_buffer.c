@@ -50,6 +50,23 @@ static void grows(void **state) {
     assert_memory_equal(b.data + 999990, "0123456789", 10);
 }
 
+static void gives_back_what_is_more_than_kept(void **state) {
+    (void)state;
+    set_max(1000);
+    assert_int_equal(buffer_puts(&b, "0123456789"), 0);
+    size_t cap = b.cap;
+    const char *data = b.data;
+    buffer_recycle(&b, cap);
+    assert_ptr_equal(b.data, data);
+    assert_int_equal(b.len, 0);
+    buffer_recycle(&b, cap - 1);
+    assert_null(b.data);
+    assert_int_equal(b.cap, 0);
+    assert_int_equal(b.max, 1000);
+    assert_int_equal(buffer_puts(&b, "again"), 0);
+    assert_string_equal(buffer_text(&b), "again");
+}
+
 static void fills_up_to_its_maximum(void **state) {
     (void)state;
     set_max(5);
@@ -118,6 +135,7 @@ int main(void) {
         cmocka_unit_test_teardown(empty, tear_down),
         cmocka_unit_test_teardown(appends, tear_down),
         cmocka_unit_test_teardown(grows, tear_down),
+        cmocka_unit_test_teardown(gives_back_what_is_more_than_kept, tear_down),
         cmocka_unit_test_teardown(fills_up_to_its_maximum, tear_down),
         cmocka_unit_test_teardown(what_does_not_fit_is_left_out, tear_down),
         cmocka_unit_test_teardown(maximum_of_nothing, tear_down),

@@ -1,0 +1,183 @@
+#include "kafka/fetch_wire.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+    API_FETCH = 1,
+    VERSION = 11,
+    CONSUMER = -1, /* replica_id of who is no broker */
+    READ_COMMITTED = 1,
+    NO_SESSION = -1, /* its epoch */
+    UNKNOWN = -1,    /* leader epoch, the follower's log start */
+    ABORTED_BYTES = 16
+};
+
+/* ---- The request ---- */
+
+static void put(struct buffer *out, uint64_t v, size_t bytes) {
+    unsigned char be[8];
+    for (size_t i = 0; i < bytes; i++)
+        be[i] = (unsigned char)(v >> 8 * (bytes - 1 - i));
+    (void)buffer_append(out, be, bytes);
+}
+
+static void put_i8(struct buffer *out, int8_t v) {
+    put(out, (uint64_t)v, 1);
+}
+
+static void put_i16(struct buffer *out, int16_t v) {
+    put(out, (uint64_t)v, 2);
+}
+
+static void put_i32(struct buffer *out, int32_t v) {
+    put(out, (uint64_t)v, 4);
+}
+
+static void put_i64(struct buffer *out, int64_t v) {
+    put(out, (uint64_t)v, 8);
+}
+
+static void put_string(struct buffer *out, const char *s) {
+    size_t n = strlen(s);
+    put_i16(out, (int16_t)n);
+    (void)buffer_append(out, s, n);
+}
+
+static void put_i32_at(struct buffer *out, size_t at, int32_t v) {
+    for (size_t i = 0; i < 4; i++)
+        out->data[at + i] = (char)((uint32_t)v >> 8 * (3 - i));
+}
+
+void fetch_request_begin(struct fetch_request *r, struct buffer *out, int32_t correlation,
+                         const char *client_id, const char *topic,
+                         const struct fetch_limits *limits) {
+    *r = (struct fetch_request){.out = out, .limits = limits};
+    put_i32(out, 0); /* its length */
+    put_i16(out, API_FETCH);
+    put_i16(out, VERSION);
+    put_i32(out, correlation);
+    put_string(out, client_id);
+    put_i32(out, CONSUMER);
+    put_i32(out, limits->wait_ms);
+    put_i32(out, 1); /* byte, at least, or the broker waits */
+    put_i32(out, limits->bytes);
+    put_i8(out, READ_COMMITTED);
+    put_i32(out, 0); /* session */
+    put_i32(out, NO_SESSION);
+    put_i32(out, 1); /* topic */
+    put_string(out, topic);
+    r->count_at = out->len;
+    put_i32(out, 0);
+}
+
+void fetch_request_add(struct fetch_request *r, int32_t partition, int64_t offset) {
+    put_i32(r->out, partition);
+    put_i32(r->out, UNKNOWN);
+    put_i64(r->out, offset);
+    put_i64(r->out, UNKNOWN);
+    put_i32(r->out, r->limits->partition_bytes);
+    r->count++;
+}
+
+int fetch_request_end(struct fetch_request *r) {
+    put_i32(r->out, 0);     /* forgotten topics of a session */
+    put_string(r->out, ""); /* rack */
+    if (r->out->overflow)
+        return -1;
+    put_i32_at(r->out, r->count_at, r->count);
+    put_i32_at(r->out, 0, (int32_t)(r->out->len - 4));
+    return 0;
+}
+
+/* ---- The answer ---- */
+
+static bool has(const struct fetch_answer *a, size_t n) {
+    return (size_t)(a->end - a->p) >= n;
+}
+
+static int64_t get_at(const char *p, size_t bytes) {
+    uint64_t v = 0;
+    for (size_t i = 0; i < bytes; i++)
+        v = v << 8 | (unsigned char)p[i];
+    unsigned unused = (unsigned)(64 - 8 * bytes);
+    return (int64_t)(v << unused) >> unused;
+}
+
+static int64_t get(struct fetch_answer *a, size_t bytes) {
+    int64_t v = get_at(a->p, bytes);
+    a->p += bytes;
+    return v;
+}
+
+static int corrupt(struct error *e) {
+    return error_set(e, ERR_CORRUPT, "the answer to a Fetch request makes no sense");
+}
+
+int fetch_answer_begin(struct fetch_answer *a, const char *data, size_t n, int32_t correlation,
+                       const char *topic, struct error *e) {
+    *a = (struct fetch_answer){.p = data, .end = data + n, .topic = topic};
+    if (!has(a, 18) || get(a, 4) != correlation)
+        return corrupt(e);
+    (void)get(a, 4); /* for how long the broker throttles us: it sees to that itself (KIP-219) */
+    int error = (int)get(a, 2);
+    if (error)
+        return error_set(e, ERR_KAFKA, "a Fetch request was answered with error %d", error);
+    (void)get(a, 4); /* session */
+    a->topics = (int32_t)get(a, 4);
+    return a->topics < 0 ? corrupt(e) : 0;
+}
+
+/* The name of a topic, which must be ours, and how many partitions follow. */
+static int begin_topic(struct fetch_answer *a, struct error *e) {
+    size_t n = strlen(a->topic);
+    if (!has(a, 2) || get(a, 2) != (int64_t)n || !has(a, n + 4) || memcmp(a->p, a->topic, n) != 0)
+        return corrupt(e);
+    a->p += n;
+    a->parts = (int32_t)get(a, 4);
+    a->topics--;
+    return a->parts < 0 ? corrupt(e) : 0;
+}
+
+static int read_part(struct fetch_answer *a, struct fetch_part *part, struct error *e) {
+    if (!has(a, 34))
+        return corrupt(e);
+    part->partition = (int32_t)get(a, 4);
+    part->error = (int16_t)get(a, 2);
+    part->high = get(a, 8);
+    part->stable = get(a, 8);
+    (void)get(a, 8); /* the log's start */
+    part->n_aborted = (int32_t)get(a, 4);
+    if (part->n_aborted < 0) /* -1: null */
+        part->n_aborted = 0;
+    part->aborted = a->p;
+    if (!has(a, (size_t)part->n_aborted * ABORTED_BYTES + 8))
+        return corrupt(e);
+    a->p += (size_t)part->n_aborted * ABORTED_BYTES;
+    (void)get(a, 4); /* the replica that we had better ask: only with a rack */
+    int64_t len = get(a, 4);
+    part->records_len = len < 0 ? 0 : (size_t)len;
+    part->records = a->p;
+    if (!has(a, part->records_len))
+        return corrupt(e);
+    a->p += part->records_len;
+    return 1;
+}
+
+int fetch_answer_next(struct fetch_answer *a, struct fetch_part *part, struct error *e) {
+    while (a->parts == 0) {
+        if (a->topics == 0)
+            return a->p == a->end ? 0 : corrupt(e);
+        if (begin_topic(a, e))
+            return -1;
+    }
+    a->parts--;
+    return read_part(a, part, e);
+}
+
+void fetch_aborted(const struct fetch_part *part, int32_t i, int64_t *producer_id,
+                   int64_t *first_offset) {
+    const char *p = part->aborted + (size_t)i * ABORTED_BYTES;
+    *producer_id = get_at(p, 8);
+    *first_offset = get_at(p + 8, 8);
+}
