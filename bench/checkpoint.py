@@ -1,5 +1,6 @@
 """`bench/run checkpoint`: what checkpoints do to processing, and how large they are."""
 
+import statistics
 import time
 
 from live import STEADY_SPEED, STORES, all_read, clear, generator, job, stay_aside, store
@@ -77,7 +78,7 @@ def turns_of(metrics, size):
 
 
 def quantile(buckets, share):
-    """The bound of the bucket that it lies in: no more than two and a half times as long."""
+    """The bound of the bucket that it lies in: no more than 1.7 times as long."""
     return next(bound for bound, n in buckets if n >= share * buckets[-1][1])
 
 
@@ -111,9 +112,10 @@ def compare(bench, arguments):
     return taken
 
 
-def best(runs):
-    """Of several rounds, since what other processes on the machine do only makes it longer."""
-    return min(run["p99.9"] for run in runs)
+def noticed(often, never):
+    """Whether checkpoints made the p99.9 longer than it is in any of the rounds without: a few turns make
+    it, and what else runs on the machine lengthens some of them in each round."""
+    return statistics.median(run["p99.9"] for run in often) > max(run["p99.9"] for run in never)
 
 
 def print_all(taken, arguments):
@@ -128,9 +130,9 @@ def print_all(taken, arguments):
     print("\ntimes are the upper bounds of the histogram's buckets; KB: the largest of a partition")
     for kind, how in dict.fromkeys((kind, how) for kind, how, _ in taken):
         size = max(run["bytes"] for name in INTERVALS for run in taken[kind, how, name])
-        often, never = (best(taken[kind, how, name]) for name in ("every 1 s", "every 1 h"))
+        longer = noticed(taken[kind, how, "every 1 s"], taken[kind, how, "every 1 h"])
         print(
-            f"aims, {kind}, {how}: p99.9 of a turn no longer by checkpoints: {met(often <= never)};"
+            f"aims, {kind}, {how}: p99.9 of a turn no longer by checkpoints: {met(not longer)};"
             f" a checkpoint under {LIMITS[how] // 1024} KB: {met(size < LIMITS[how])}"
         )
 

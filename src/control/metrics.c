@@ -18,8 +18,10 @@ void delay_observe(struct delay_histogram *h, int64_t ms) {
     h->sum_ms += (uint64_t)ms;
 }
 
-const double turn_bounds[TURN_BUCKETS] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02,
-                                          0.05,   0.1,    0.2,    0.5,   1,     2,     5};
+const double turn_bounds[TURN_BUCKETS] = {
+    0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.0007, 0.001, 0.0015, 0.002, 0.003,
+    0.005,  0.007,   0.01,   0.015,  0.02,   0.03,   0.05,  0.07,   0.1,   0.15,
+    0.2,    0.3,     0.5,    0.7,    1,      1.5,    2,     3,      5};
 
 void turn_observe(struct turn_histogram *h, int64_t us) {
     h->counts[histogram_bucket(turn_bounds, TURN_BUCKETS, us, 1e6)]++;

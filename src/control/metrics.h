@@ -17,7 +17,7 @@
 enum {
     METRICS_REASONS_MAX = 16,
     DELAY_BUCKETS = 12,                /* and one for all above */
-    TURN_BUCKETS = 15,                 /* the same */
+    TURN_BUCKETS = 29,                 /* the same */
     METRICS_OPEN_FILES_MAX = 500,      /* of a partition, in job_metrics.files */
     METRICS_WATCHED_FOR_MS = 10 * 1000 /* open files are listed for so long after a request */
 };
