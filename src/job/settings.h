@@ -18,6 +18,7 @@ enum start_kind { START_EARLIEST, START_LATEST, START_TIME };
 enum assignment_kind { ASSIGNMENT_GROUP, ASSIGNMENT_ALL, ASSIGNMENT_LIST };
 enum output_compression { OUTPUT_NONE, OUTPUT_GZIP, OUTPUT_ZSTD };
 enum output_emit { EMIT_ON_CLOSE, EMIT_CHECKPOINT };
+enum kafka_fetcher { FETCHER_DIRECT, FETCHER_LIBRDKAFKA };
 
 struct settings_start {
     enum start_kind kind;
@@ -36,6 +37,7 @@ struct settings {
     struct settings_kafka {
         char *bootstrap_servers, *topic, *group_id;
         struct settings_start start;
+        enum kafka_fetcher fetcher;
         struct settings_assignment assignment;
         struct kafka_property *properties; /* kafka.properties.*, ascending by name; owned */
         size_t n_properties;

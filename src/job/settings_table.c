@@ -18,6 +18,7 @@
 static const char *const timestamp_formats[] = {"epoch_ms", "epoch_s", "iso8601", NULL};
 static const char *const compressions[] = {"none", "gzip", "zstd", NULL};
 static const char *const emits[] = {"on_close", "checkpoint", NULL};
+static const char *const fetchers[] = {"direct", "librdkafka", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -75,6 +76,18 @@ const struct setting settings_table[] = {
      .meaning = "Where to begin. It counts only at the job's first start, where no checkpoint "
                 "exists; a time means the first record with this timestamp or a later one.",
      .reason = "Nothing that Kafka still holds is left out."},
+    {.key = "kafka.fetcher",
+     .kind = SETTING_CHOICE,
+     .field = AT(kafka.fetcher),
+     .unit = "choice",
+     .initial = "direct",
+     .choices = fetchers,
+     .meaning = "Who fetches records from the brokers. `direct`: tidemark itself, wherever it can, "
+                "and librdkafka where it cannot: with TLS or SASL, with a kafka.properties.* that "
+                "concerns fetching, for snappy and for batches from before Kafka 0.11, and for a "
+                "while after a broker was lost or has answered with an error. `librdkafka`: always "
+                "that. What is read is the same.",
+     .reason = "It takes a third less of a core, and less memory."},
     {.key = "kafka.assignment",
      .kind = SETTING_ASSIGNMENT,
      .field = AT(kafka.assignment),

@@ -111,6 +111,7 @@ void settings_kafka_config(const struct settings *s, struct kafka_config *cfg) {
         .properties = s->kafka.properties,
         .n_properties = s->kafka.n_properties,
         .fetch_queue_bytes = fetch_queue_bytes(s->memory.limit),
+        .librdkafka_only = s->kafka.fetcher == FETCHER_LIBRDKAFKA,
     };
 }
 

@@ -62,6 +62,7 @@ static int take_queue(struct rdkafka_source *s, struct part *p, const struct sou
     p->id = at->partition;
     p->expected = at->offset;
     p->first = p->last = -1;
+    p->end = -1;
     p->queue = rd_kafka_queue_get_partition(s->client->rk, s->cfg->topic, at->partition);
     if (!p->queue)
         return error_set(e, ERR_KAFKA, "topic %s partition %d: no queue", s->cfg->topic,
@@ -71,11 +72,25 @@ static int take_queue(struct rdkafka_source *s, struct part *p, const struct sou
     return 0;
 }
 
-static int give_all_up(struct rdkafka_source *s, struct error *e) {
+/* librdkafka stops fetching by messages to itself. A partition that is taken away again before it has
+ * stopped is stopped twice, at which librdkafka 2.0.2 aborts the process. It takes up messages one after
+ * the other: before the first question it hears of stopping, and before the second that it is done. */
+static rd_kafka_resp_err_t assign_and_settle(struct rdkafka_source *s,
+                                             const rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_resp_err_t err = rd_kafka_assign(s->client->rk, list);
+    for (int i = 0; i < 2; i++) {
+        rd_kafka_topic_partition_list_t *now = NULL;
+        if (!rd_kafka_assignment(s->client->rk, &now))
+            rd_kafka_topic_partition_list_destroy(now);
+    }
+    return err;
+}
+
+int rdkafka_give_all_up(struct rdkafka_source *s, struct error *e) {
     /* In a group an empty assignment is still one: we stay a member that consumes nothing. */
     rd_kafka_topic_partition_list_t *none =
         s->cfg->use_group && s->owned ? rd_kafka_topic_partition_list_new(0) : NULL;
-    rd_kafka_resp_err_t err = rd_kafka_assign(s->client->rk, none);
+    rd_kafka_resp_err_t err = assign_and_settle(s, none);
     if (none)
         rd_kafka_topic_partition_list_destroy(none);
     rdkafka_forget_parts(s);
@@ -85,14 +100,8 @@ static int give_all_up(struct rdkafka_source *s, struct error *e) {
     return 0;
 }
 
-int rdkafka_assign(struct source *base, const struct source_position *positions, size_t n,
-                   struct error *e) {
-    struct rdkafka_source *s = rdkafka_of(base);
-    if (n == 0)
-        return give_all_up(s, e);
-    if (s->cfg->use_group && !s->owned)
-        return error_set(e, ERR_INTERNAL, "the group %s assigns no partitions to us now",
-                         s->cfg->group_id);
+int rdkafka_let_librdkafka_read(struct rdkafka_source *s, const struct source_position *positions,
+                                size_t n, struct error *e) {
     rdkafka_forget_parts(s);
     s->parts = xcalloc(n, sizeof *s->parts);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
@@ -105,8 +114,7 @@ int rdkafka_assign(struct source *base, const struct source_position *positions,
             remember_part(s, positions[i].partition);
     }
     rdkafka_drop_records(s); /* errors that stood in the partitions' own queues and moved */
-    rd_kafka_resp_err_t err =
-        rc ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_assign(s->client->rk, list);
+    rd_kafka_resp_err_t err = rc ? RD_KAFKA_RESP_ERR_NO_ERROR : assign_and_settle(s, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (err)
         rc = error_set(e, kafka_error_code(err), "topic %s: can't assign partitions: %s",
@@ -114,6 +122,20 @@ int rdkafka_assign(struct source *base, const struct source_position *positions,
     if (rc)
         rdkafka_forget_parts(s);
     return rc;
+}
+
+int rdkafka_assign(struct source *base, const struct source_position *positions, size_t n,
+                   struct error *e) {
+    struct rdkafka_source *s = rdkafka_of(base);
+    if (n > 0 && s->cfg->use_group && !s->owned)
+        return error_set(e, ERR_INTERNAL, "the group %s assigns no partitions to us now",
+                         s->cfg->group_id);
+    rdkafka_fetcher_end(s);
+    if (s->own.due_ms == INT64_MAX) /* what was in its way may lie behind us */
+        s->own.due_ms = 0;
+    if (n == 0 || rdkafka_fetcher_begin(s, positions, n))
+        return rdkafka_give_all_up(s, e);
+    return rdkafka_let_librdkafka_read(s, positions, n, e);
 }
 
 /* ---- A consumer group assigns ---- */
@@ -128,7 +150,8 @@ static void group_assigned(struct rdkafka_source *s, const rd_kafka_topic_partit
      * nor revokes, and holds up every other member's rebalance; so it gets an empty assignment now
      * and the real one from the worker's assign(). */
     s->owned = true;
-    (void)give_all_up(s, NULL);
+    rdkafka_fetcher_end(s);
+    (void)rdkafka_give_all_up(s, NULL);
     size_t n = 0;
     int32_t *partitions = xcalloc((size_t)list->cnt + 1, sizeof *partitions);
     for (int i = 0; i < list->cnt; i++)
@@ -146,7 +169,8 @@ static void group_revoked(struct rdkafka_source *s) {
     s->handler.revoked(s->handler.ctx);
     rdkafka_send_commits(s); /* while they are ours */
     s->owned = false;
-    (void)give_all_up(s, NULL);
+    rdkafka_fetcher_end(s);
+    (void)rdkafka_give_all_up(s, NULL);
 }
 
 void rdkafka_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,

@@ -164,6 +164,8 @@ static void take_batch(struct rdkafka_source *s) {
 void rdkafka_leave(struct source *base, int32_t partition) {
     struct rdkafka_source *s = rdkafka_of(base);
     struct part *p = rdkafka_part(s, partition);
+    if (s->own.fetcher)
+        fetcher_leave(s->own.fetcher, partition);
     if (!p)
         return;
     p->left = true;
@@ -204,6 +206,8 @@ static size_t deliver_waiting(struct rdkafka_source *s, struct part *p, size_t m
 size_t rdkafka_fetch(struct source *base, int32_t partition, size_t max,
                      const struct source_sink *sink) {
     struct rdkafka_source *s = rdkafka_of(base);
+    if (s->own.fetcher)
+        return rdkafka_fetcher_fetch(s, partition, max, sink);
     struct part *p = rdkafka_part(s, partition);
     if (!p || p->left)
         return 0;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "kafka/fetcher.h"
 #include "kafka/rdkafka_source.h"
 
 /* ---- rdkafka_conf.c: which properties a handle is made with ---- */
@@ -91,6 +92,7 @@ struct part {
     bool heard;              /* a record of it, or its end, came by the source's queue */
     bool stray;              /* a record came by the consumer's queue: stop here and read again */
     int64_t stray_offset;
+    int64_t end; /* by the fetcher that read before, or -1 */
 };
 
 struct rdkafka_source {
@@ -126,6 +128,14 @@ struct rdkafka_source {
     size_t waiting;
     rd_kafka_message_t *batch[KAFKA_BATCH];
     int next[KAFKA_BATCH]; /* of the same partition, or -1 */
+    struct {
+        bool allowed;
+        struct fetcher *fetcher;  /* NULL: librdkafka reads */
+        struct fetcher *busy;     /* in its fetch(): a sink may end it, but not free it */
+        struct pollfd *fds;       /* room for its connections and one more */
+        int64_t due_ms, pause_ms; /* monotonic: when to try again; the pause before it */
+        int64_t since_ms;         /* monotonic: the fetcher reads */
+    } own;
 };
 
 static inline struct rdkafka_source *rdkafka_of(struct source *s) {
@@ -150,6 +160,22 @@ void rdkafka_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                           rd_kafka_topic_partition_list_t *list, void *opaque);
 /* What poll() does first: subscribes, or finds the partitions assigned by hand. */
 int rdkafka_begin(struct rdkafka_source *s, struct error *e);
+
+/* Takes the partitions from librdkafka. In a group we stay a member. */
+int rdkafka_give_all_up(struct rdkafka_source *s, struct error *e);
+int rdkafka_let_librdkafka_read(struct rdkafka_source *s, const struct source_position *positions,
+                                size_t n, struct error *e);
+
+/* rdkafka_fetcher.c */
+void rdkafka_fetcher_init(struct rdkafka_source *s);
+/* False where librdkafka must read. */
+bool rdkafka_fetcher_begin(struct rdkafka_source *s, const struct source_position *positions,
+                           size_t n);
+void rdkafka_fetcher_end(struct rdkafka_source *s);
+size_t rdkafka_fetcher_fetch(struct rdkafka_source *s, int32_t partition, size_t max,
+                             const struct source_sink *sink);
+/* From poll(): lets it send and receive, and changes over to librdkafka and back. */
+int rdkafka_fetcher_serve(struct rdkafka_source *s, struct error *e);
 
 /* rdkafka_watch.c */
 void rdkafka_watch_begin(struct rdkafka_source *s);

@@ -125,14 +125,18 @@ int rdkafka_bounds(struct source *base, int32_t partition, int timeout_ms, int64
     return 0;
 }
 
-/* The high watermark of the newest fetch's answer. */
+/* The high watermark of the newest fetch's answer. What librdkafka heard last may be from long before
+ * the fetcher's answers. */
 int64_t rdkafka_end(struct source *base, int32_t partition) {
     struct rdkafka_source *s = rdkafka_of(base);
-    int64_t low, high;
+    const struct part *p = rdkafka_part(s, partition);
+    int64_t low, high, end = p ? p->end : -1;
+    if (s->own.fetcher && (high = fetcher_end(s->own.fetcher, partition)) >= 0)
+        return high;
     if (rd_kafka_get_watermark_offsets(s->client->rk, s->cfg->topic, partition, &low, &high) !=
         RD_KAFKA_RESP_ERR_NO_ERROR)
-        return -1;
-    return high >= 0 ? high : -1;
+        return end;
+    return high > end ? high : end;
 }
 
 /* Puts a partition's end where there is no record of the time asked for. */

@@ -104,13 +104,21 @@ static void serve(struct rdkafka_source *s) {
 static bool records_wait(const struct rdkafka_source *s) {
     if (s->suspended)
         return false;
+    if (s->own.fetcher)
+        return fetcher_has_records(s->own.fetcher);
     return s->waiting > 0 || s->strays > 0 || rd_kafka_queue_length(s->records) > 0;
 }
 
 static void wait_for_event(struct rdkafka_source *s, int timeout_ms) {
-    struct pollfd fd = {.fd = s->event_fd, .events = POLLIN};
+    struct pollfd alone, *fds = s->own.fetcher ? s->own.fds : &alone;
+    nfds_t n = 1;
     uint64_t count;
-    if (poll(&fd, 1, timeout_ms) > 0)
+    fds[0] = (struct pollfd){.fd = s->event_fd, .events = POLLIN};
+    if (s->own.fetcher && !s->suspended) {
+        fetcher_poll_fds(s->own.fetcher, fds + 1);
+        n += fetcher_connections(s->own.fetcher);
+    }
+    if (poll(fds, n, timeout_ms) > 0 && fds[0].revents)
         while (read(s->event_fd, &count, sizeof count) < 0 && errno == EINTR)
             ;
 }
@@ -128,6 +136,8 @@ static int source_poll(struct source *base, int timeout_ms, struct error *e) {
             return -1;
         serve(s);
         rdkafka_forward_parts(s);
+        if (rdkafka_fetcher_serve(s, e))
+            return -1;
         bool woken = atomic_exchange(&s->woken, false);
         if (s->called || woken || records_wait(s))
             return 0;
@@ -186,6 +196,8 @@ static void drop_queue(rd_kafka_queue_t *queue) {
 static void source_free(struct source *base) {
     struct rdkafka_source *s = rdkafka_of(base);
     s->closing = true;
+    rdkafka_fetcher_end(s);
+    free(s->own.fds);
     if (s->client) {
         rdkafka_send_commits(s);
         if (s->n_parts > 0 || s->owned)
@@ -262,6 +274,7 @@ struct source *rdkafka_source_new(const struct kafka_config *cfg,
     s->handler = *handler;
     s->cfg = kafka_config_copy(cfg);
     rdkafka_watch_begin(s);
+    rdkafka_fetcher_init(s);
     s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->event_fd < 0) {
         (void)error_errno(e, errno, "eventfd");

@@ -19,6 +19,7 @@ struct kafka_config {
     const struct kafka_property *properties;
     size_t n_properties;
     size_t fetch_queue_bytes; /* all partitions together: the fetch queue's share of memory.limit */
+    bool librdkafka_only;     /* kafka.fetcher */
     bool embedded;            /* the mock cluster: cluster id "embedded", no DescribeConfigs */
 };
 

@@ -48,7 +48,8 @@ static void gone(struct rdkafka_source *s, int64_t now, const struct error *why)
 }
 
 static bool must_ask(const struct rdkafka_source *s) {
-    return !s->cfg->use_group /* for partitions that were added */ || s->n_parts == 0 ||
+    bool reads = s->n_parts > 0 || s->own.fetcher;
+    return !s->cfg->use_group /* for partitions that were added */ || !reads ||
            s->watch.silent_since || s->watch.gone_since || kafka_client_all_down(s->client);
 }
 

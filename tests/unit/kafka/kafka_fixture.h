@@ -90,12 +90,16 @@ static inline int keep_error(void *ctx, int64_t offset, const struct error *e) {
     return 1;
 }
 
+/* Who reads. What is true of both is tested with both. */
+static bool librdkafka_only;
+
 static inline struct kafka_config by_hand(const char *servers, const char *topic) {
     return (struct kafka_config){.bootstrap_servers = servers,
                                  .topic = topic,
                                  .group_id = "test",
                                  .all = true,
                                  .fetch_queue_bytes = (size_t)16 << 20,
+                                 .librdkafka_only = librdkafka_only,
                                  .embedded = true};
 }
 
@@ -159,6 +163,21 @@ static inline void read_to_end(struct reader *r, int32_t partition, int eofs) {
     }
 }
 
+/* What the group of by_hand() has committed of a partition, negative for nothing. */
+static inline int64_t committed(const char *servers, const char *topic, int32_t partition) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", servers, NULL, 0);
+    rd_kafka_conf_set(conf, "group.id", "test", NULL, 0);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    assert_int_equal(rd_kafka_committed(rk, list, 10000), 0);
+    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    return offset;
+}
+
 /* ---- Producing ---- */
 
 static inline rd_kafka_t *producer_new(const char *servers) {
@@ -214,7 +233,18 @@ static inline int cluster_up(void **state) {
 
 static inline int cluster_down(void **state) {
     embedded_stop(*state);
+    librdkafka_only = false;
     return 0;
+}
+
+static inline int cluster_up_for_fetcher(void **state) {
+    librdkafka_only = false;
+    return cluster_up(state);
+}
+
+static inline int cluster_up_for_librdkafka(void **state) {
+    librdkafka_only = true;
+    return cluster_up(state);
 }
 
 #endif

@@ -27,21 +27,6 @@ static void fetch_all(struct reader *r) {
         (void)fetch(r, r->assigned[i], 1000);
 }
 
-/* What the group has committed of a partition, negative for nothing. */
-static int64_t committed(void **state, int32_t partition) {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", SERVERS(state), NULL, 0);
-    rd_kafka_conf_set(conf, "group.id", "test", NULL, 0);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, "clicks", partition);
-    assert_int_equal(rd_kafka_committed(rk, list, 10000), 0);
-    int64_t offset = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(rk);
-    return offset;
-}
-
 static void a_lone_member_gets_all_partitions(void **state) {
     for (int32_t p = 0; p < 3; p++)
         produce_numbers(SERVERS(state), "clicks", p, 10);
@@ -57,7 +42,9 @@ static void a_lone_member_gets_all_partitions(void **state) {
     poll_ok(r, 50);
     r->source->ops->commit(r->source, 2, 10); /* sent when it leaves */
     reader_free(r);
-    assert_true(committed(state, 0) == 10 && committed(state, 1) < 0 && committed(state, 2) == 10);
+    assert_int_equal(committed(SERVERS(state), "clicks", 0), 10);
+    assert_true(committed(SERVERS(state), "clicks", 1) < 0);
+    assert_int_equal(committed(SERVERS(state), "clicks", 2), 10);
 }
 
 static void a_slow_take_over_keeps_its_partitions(void **state) {
@@ -93,7 +80,20 @@ static void settle(struct reader *a, struct reader *b, const struct reader *slow
     }
 }
 
+/* From the start of all partitions, and none of them twice. */
+static void read_shares(struct reader *a, struct reader *b, size_t records) {
+    a->n = b->n = 0;
+    a->eofs = b->eofs = 0;
+    assign_all(a);
+    assign_all(b);
+    POLL_UNTIL(a, (fetch_all(a), poll_ok(b, 0), fetch_all(b), a->eofs + b->eofs == 3));
+    assert_int_equal(a->n + b->n, records);
+    assert_true(a->n > 0 && b->n > 0);
+}
+
 static void a_second_member_takes_its_share(void **state) {
+    for (int32_t p = 0; p < 3; p++)
+        produce_numbers(SERVERS(state), "clicks", p, 10);
     struct reader *a = member(state);
     POLL_UNTIL(a, a->assignments == 1);
     assign_all(a);
@@ -101,6 +101,7 @@ static void a_second_member_takes_its_share(void **state) {
     settle(a, b, NULL);
     assert_true(a->revocations >= 1);
     assert_true(a->assigned[0] != b->assigned[0]);
+    read_shares(a, b, 30);
     reader_free(b);
     POLL_UNTIL(a, a->n_assigned == 3); /* what b leaves comes back */
     reader_free(a);
@@ -128,10 +129,13 @@ static void nothing_can_be_assigned_after_a_revocation(void **state) {
 
 int main(void) {
 #define ON_A_CLUSTER(f) cmocka_unit_test_setup_teardown(f, cluster_up, cluster_down)
+#define READ_BY(f, who) \
+    { #f "_by_" #who, f, cluster_up_for_##who, cluster_down, NULL }
+#define READ_BY_BOTH(f) READ_BY(f, fetcher), READ_BY(f, librdkafka)
     const struct CMUnitTest tests[] = {
-        ON_A_CLUSTER(a_lone_member_gets_all_partitions),
-        ON_A_CLUSTER(a_slow_take_over_keeps_its_partitions),
-        ON_A_CLUSTER(a_second_member_takes_its_share),
+        READ_BY_BOTH(a_lone_member_gets_all_partitions),
+        READ_BY_BOTH(a_slow_take_over_keeps_its_partitions),
+        READ_BY_BOTH(a_second_member_takes_its_share),
         ON_A_CLUSTER(a_member_can_lose_what_it_never_took),
         ON_A_CLUSTER(nothing_can_be_assigned_after_a_revocation),
     };

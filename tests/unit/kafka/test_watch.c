@@ -34,6 +34,16 @@ static int down(void **state) {
     return 0;
 }
 
+static int up_for_fetcher(void **state) {
+    librdkafka_only = false;
+    return up(state);
+}
+
+static int up_for_librdkafka(void **state) {
+    librdkafka_only = true;
+    return up(state);
+}
+
 static struct reader *quick_reader(const struct broker *b, bool use_group) {
     struct kafka_config cfg = by_hand(rd_kafka_mock_cluster_bootstraps(b->cluster), "clicks");
     cfg.use_group = use_group;
@@ -108,12 +118,14 @@ static void a_topic_that_comes_back_does_not_fail(void **state) {
 }
 
 int main(void) {
-#define ON_A_BROKER(f) cmocka_unit_test_setup_teardown(f, up, down)
+#define READ_BY(f, who) \
+    { #f "_by_" #who, f, up_for_##who, down, NULL }
+#define READ_BY_BOTH(f) READ_BY(f, fetcher), READ_BY(f, librdkafka)
     const struct CMUnitTest tests[] = {
-        ON_A_BROKER(silence_is_noticed_by_hand),
-        ON_A_BROKER(silence_is_noticed_in_a_group),
-        ON_A_BROKER(a_topic_that_stays_away_fails),
-        ON_A_BROKER(a_topic_that_comes_back_does_not_fail),
+        READ_BY_BOTH(silence_is_noticed_by_hand),
+        READ_BY_BOTH(silence_is_noticed_in_a_group),
+        READ_BY_BOTH(a_topic_that_stays_away_fails),
+        READ_BY_BOTH(a_topic_that_comes_back_does_not_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
