@@ -10,6 +10,7 @@ import pytest
 from harness.cluster import Cluster
 from harness.job import Job
 from harness.processes import wait_until
+from harness.scenario import fetching
 
 START = "2024-10-22T20:30:00Z"
 AT = 1729629000000  # the same
@@ -98,10 +99,12 @@ def finish(j):
 def test_leaders_move_while_events_come(cluster, tidemark, directory_store):
     topic = cluster.create_topic(partitions=3)
     cluster.elect_preferred(topic)
-    j = Job(cluster, tidemark, directory_store, topic, SETTINGS)
+    j = Job(cluster, tidemark, directory_store, topic, {**SETTINGS, "log.level": "debug"})
     generator = j.start_generator(rate=800, **STREAM)
     process = j.start()
     wait_until(j.files, "the first files")
+    straight = "3 partitions are read straight from {} brokers".format
+    assert fetching(process.stderr()) == [straight(3)]
     node = cluster.leaders(topic)[0]
 
     def kill():
@@ -112,8 +115,12 @@ def test_leaders_move_while_events_come(cluster, tidemark, directory_store):
     cluster.nodes[node].start()
     cluster.wait_for_replicas(topic)
     assert node not in cluster.leaders(topic).values()
+    wait_until(lambda: fetching(process.stderr())[-1] == straight(2), "the others to be read")
     read_on(j, "it leads again", lambda: cluster.elect_preferred(topic), process, generator)
     assert node in cluster.leaders(topic).values()
+    # Each leader, not the follower that it has become.
+    wait_until(lambda: fetching(process.stderr())[-1] == straight(3), "all three to be read")
+    read_on(j, "it is read straight", lambda: None, process, generator)
     assert generator.stop() == 143
     stop(process)
     # The last run starts while nobody leads this partition.

@@ -257,9 +257,12 @@ def test_the_network_to_the_broker_breaks(proxied_kafka, tidemark, directory_sto
 # ---- What the topic does ------------------------------------------------------------------------
 
 
-def test_transactions_commit_and_abort_while_the_job_is_killed(kafka, make_job, directory_store):
+@pytest.mark.parametrize("fetcher", ["direct", "librdkafka"])
+def test_transactions_commit_and_abort_while_the_job_is_killed(
+    kafka, make_job, directory_store, fetcher
+):
     topic = kafka.create_topic(partitions=2)
-    j = make_job(directory_store, topic, QUICK)
+    j = make_job(directory_store, topic, {**QUICK, "kafka.fetcher": fetcher})
     dice = random.Random(5)
     process = j.start()
     j.wait_for_checkpoints(1, (0, 1), process)

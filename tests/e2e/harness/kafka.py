@@ -242,12 +242,13 @@ class Brokers:
         config = {key.replace("_", "."): value for key, value in config.items()}
         return self._client(**{"compression.type": "lz4", "linger.ms": 5, **config})
 
-    def transaction(self, transactional_id=None):
+    def transaction(self, transactional_id=None, **config):
         """Begin a transaction: produce(topic, records), then commit() or abort().
 
-        While it is open the last stable offset of its partitions stands still.
+        While it is open the last stable offset of its partitions stands still. `config` as above.
         """
-        return Transaction(self._producer_config({}), transactional_id or f"x-{uuid.uuid4().hex}")
+        config = self._producer_config(config)
+        return Transaction(config, transactional_id or f"x-{uuid.uuid4().hex}")
 
     # ---- Reading ----
 
@@ -327,6 +328,10 @@ class Transaction:
     def __init__(self, config, transactional_id):
         self._producer = Producer({**config, "transactional.id": transactional_id})
         self._producer.init_transactions(30.0)
+        self.begin()
+
+    def begin(self):
+        """Another one of the same producer, when the one before is over."""
         self._producer.begin_transaction()
 
     def produce(self, topic, records):

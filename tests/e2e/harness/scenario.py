@@ -1,5 +1,7 @@
 """What tests of faults share: how their jobs are set, what they are fed, and how each test ends."""
 
+import json
+
 from .processes import wait_until
 
 START = "2024-10-22T20:30:00Z"
@@ -79,6 +81,12 @@ def owners(j, partitions):
     """The pids that wrote their newest checkpoints, and None where there is none yet."""
     newest = j.newest()
     return {j.checkpoint(p)["writer"]["pid"] if p in newest else None for p in partitions}
+
+
+def fetching(text):
+    """What a log says of who fetches: with log.level=debug, from each assignment on."""
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return [line["message"] for line in lines if line["event"] == "kafka_fetcher"]
 
 
 def dotless(settings):

@@ -4,16 +4,18 @@ import struct
 from dataclasses import dataclass
 
 _HEAD = 61  # bytes of a batch before its records
+_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Where a batch stands in its file, and which offsets it holds."""
+    """Where a batch stands in its file, which offsets it holds, and how they are compressed."""
 
     position: int
     size: int
     first: int
     last: int
+    codec: str
 
     def middle(self):
         """The position of a byte amid its records."""
@@ -34,8 +36,9 @@ class Segment:
             first, length = struct.unpack_from(">qi", data, position)
             if length == 0:
                 break  # the broker has reserved room behind the last
-            (delta,) = struct.unpack_from(">i", data, position + 23)
-            found.append(Batch(position, 12 + length, first, first + delta))
+            attributes, delta = struct.unpack_from(">hi", data, position + 21)
+            codec = _CODECS[attributes & 7]
+            found.append(Batch(position, 12 + length, first, first + delta, codec))
             position += 12 + length
         return found
 
