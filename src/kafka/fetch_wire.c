@@ -5,7 +5,7 @@
 
 enum {
     API_FETCH = 1,
-    VERSION = 11,
+    VERSION = 10,
     CONSUMER = -1, /* replica_id of who is no broker */
     READ_COMMITTED = 1,
     NO_SESSION = -1, /* its epoch */
@@ -81,8 +81,7 @@ void fetch_request_add(struct fetch_request *r, int32_t partition, int64_t offse
 }
 
 int fetch_request_end(struct fetch_request *r) {
-    put_i32(r->out, 0);     /* forgotten topics of a session */
-    put_string(r->out, ""); /* rack */
+    put_i32(r->out, 0); /* forgotten topics of a session */
     if (r->out->overflow)
         return -1;
     put_i32_at(r->out, r->count_at, r->count);
@@ -151,10 +150,9 @@ static int read_part(struct fetch_answer *a, struct fetch_part *part, struct err
     if (part->n_aborted < 0) /* -1: null */
         part->n_aborted = 0;
     part->aborted = a->p;
-    if (!has(a, (size_t)part->n_aborted * ABORTED_BYTES + 8))
+    if (!has(a, (size_t)part->n_aborted * ABORTED_BYTES + 4))
         return corrupt(e);
     a->p += (size_t)part->n_aborted * ABORTED_BYTES;
-    (void)get(a, 4); /* the replica that we had better ask: only with a rack */
     int64_t len = get(a, 4);
     part->records_len = len < 0 ? 0 : (size_t)len;
     part->records = a->p;

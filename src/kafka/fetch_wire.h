@@ -1,6 +1,7 @@
-/* Kafka's Fetch request and its answer, version 11: the newest without tagged fields, which all brokers
- * from 2.3 on understand (https://kafka.apache.org/protocol, "Fetch API (Key: 1)"; KIP-227, KIP-392).
- * Each request stands for itself: no fetch session. */
+/* Kafka's Fetch request and its answer, version 10: the newest that only a partition's leader answers
+ * (https://kafka.apache.org/protocol, "Fetch API (Key: 1)"). From 11 on a follower answers as well, without
+ * a word (KIP-392), so who goes on asking a leader that is none any more would never notice. Brokers have it
+ * from 2.1 on. Each request stands for itself: no fetch session (KIP-227). */
 #ifndef TIDEMARK_KAFKA_FETCH_WIRE_H
 #define TIDEMARK_KAFKA_FETCH_WIRE_H
 

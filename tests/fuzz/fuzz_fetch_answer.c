@@ -12,7 +12,7 @@ enum {
     TOPIC = 7,         /* and of a topic: its name, and the number of partitions */
     PART = 34,         /* of a partition before the aborted transactions */
     ABORTED = 16,      /* of each of these */
-    BEFORE_RECORDS = 8 /* behind them: the preferred replica, and the records' length */
+    BEFORE_RECORDS = 4 /* behind them: the records' length */
 };
 
 static int64_t number(const char *p, int bytes) {
@@ -74,7 +74,7 @@ static const char *read_part(const struct fetch_part *part, const char *from, co
     CHECK(only_topics(from, p));
     CHECK(part->partition == number(p, 4) && part->error == number(p + 4, 2));
     CHECK(part->high == number(p + 6, 8) && part->stable == number(p + 14, 8));
-    int64_t n = number(p + 30, 4), len = number(behind + 4, 4);
+    int64_t n = number(p + 30, 4), len = number(behind, 4);
     CHECK(part->n_aborted == (n < 0 ? 0 : n));
     CHECK(part->records_len == (len < 0 ? 0 : (uint64_t)len));
     read_aborted(part);

@@ -16,6 +16,7 @@ struct cluster {
     rd_kafka_t *rk;
     rd_kafka_mock_cluster_t *mock;
     rd_kafka_t *asking;
+    rd_kafka_topic_t *asked;
     int topics;
 };
 
@@ -51,11 +52,13 @@ static inline int up(void **state) {
         return -1;
     /* Its questions keep the cluster's thread awake, which else looks once a second what it shall do. */
     c->asking = producer_with(c, "topic.metadata.refresh.interval.ms", "10");
+    c->asked = rd_kafka_topic_new(c->asking, "asked", NULL);
     return 0;
 }
 
 static inline int down(void **state) {
     struct cluster *c = *state;
+    rd_kafka_topic_destroy(c->asked);
     producer_done(c->asking);
     rd_kafka_mock_cluster_destroy(c->mock);
     rd_kafka_destroy(c->rk);
@@ -132,6 +135,7 @@ static inline void begin_with_fetcher(struct play *p) {
         p->s->own.due_ms = p->s->own.pause_ms = 0;
         assign_tails(p);
     } while (!p->s->own.fetcher);
+    assert_int_equal(p->s->n_parts, 0);
 }
 
 /* All partitions are assigned, and the fetcher reads. */
@@ -242,6 +246,7 @@ static inline void back(struct play *p) {
     assert_null(p->s->own.fetcher);
     p->s->own.due_ms = 0;
     POLL_UNTIL(p->r, (fetch_each(p, 3), p->s->own.fetcher));
+    assert_int_equal(p->s->n_parts, 0);
 }
 
 static inline void broker(struct play *p, bool runs) {

@@ -57,10 +57,10 @@ struct world {
 /* ---- What records hold ---- */
 
 static inline size_t content_of(int32_t partition, int64_t offset, char *dst) {
-    int n = snprintf(dst, CONTENT_MAX, "partition %d offset %" PRId64 " ", (int)partition, offset);
-    size_t len = offset >= LARGE_FROM ? CONTENT_MAX : (size_t)n + (size_t)(offset * 37 % 101);
-    for (size_t i = (size_t)n; i < len; i++)
-        dst[i] = (char)('a' + (i + (size_t)offset) % 26);
+    size_t len = offset >= LARGE_FROM ? CONTENT_MAX : 50 + (size_t)(offset * 37 % 101);
+    memset(dst, (int)('a' + offset % 26), len);
+    int n = snprintf(dst, len, "partition %d offset %" PRId64, (int)partition, offset);
+    dst[n] = ' ';
     return len;
 }
 

@@ -14,7 +14,11 @@ static void the_fetcher_reads_a_plain_cluster(void **state) {
     produce_more(p, 20);
     read_all(p);
     assert_non_null(p->s->own.fetcher);
-    assert_int_equal(p->s->n_parts, 0);
+    trouble(p);
+    begin_with_fetcher(p); /* librdkafka must give them up for it */
+    produce_more(p, 20);
+    read_all(p);
+    assert_non_null(p->s->own.fetcher);
     play_end(p);
 }
 

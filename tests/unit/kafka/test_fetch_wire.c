@@ -17,8 +17,8 @@ static const struct fetch_limits limits = {
 /* ---- Requests -------------------------------------------------------------------------------- */
 
 static const unsigned char wanted_request[] = {
-    0,    0,    0,    117,                          /* length */
-    0,    1,    0,    11,                           /* Fetch, version */
+    0,    0,    0,    115,                          /* length */
+    0,    1,    0,    10,                           /* Fetch, version */
     0x12, 0x34, 0x56, 0x78,                         /* correlation */
     0,    4,    't',  'i',  'd',  'e',              /* client id */
     0xff, 0xff, 0xff, 0xff,                         /* replica id: a consumer */
@@ -42,7 +42,6 @@ static const unsigned char wanted_request[] = {
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* log start offset */
     0,    0x10, 0,    0,                            /* partition max bytes */
     0,    0,    0,    0,                            /* forgotten topics */
-    0,    0,                                        /* rack id */
 };
 
 static int write_request(struct buffer *out) {
@@ -93,7 +92,7 @@ static uint32_t number_at(const struct buffer *b, size_t at) {
 /* More than a byte counts. */
 static void request_for_many_partitions(void **state) {
     (void)state;
-    enum { MANY = 1000, BEFORE = 59, EACH = 28, AFTER = 6 };
+    enum { MANY = 1000, BEFORE = 59, EACH = 28, AFTER = 4 };
     struct buffer b;
     struct fetch_request r;
     buffer_init(&b, 1 << 20);
@@ -135,7 +134,6 @@ static const unsigned char an_answer[] = {
     0,    0,    0,    0,    0,    0,    0,    60,        /* first offset */
     0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,      /* producer id */
     0,    0,    0,    1,    0,    0,    0,    0,         /* first offset */
-    0xff, 0xff, 0xff, 0xff,                              /* preferred read replica */
     0,    0,    0,    5,    'b',  'a',  't',  'c',  'h', /* records */
     0,    0,    0,    4,                                 /* partition */
     0,    6,                                             /* error: not the leader */
@@ -143,7 +141,6 @@ static const unsigned char an_answer[] = {
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,      /* last stable offset */
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,      /* log start offset */
     0xff, 0xff, 0xff, 0xff,                              /* aborted transactions: null */
-    0xff, 0xff, 0xff, 0xff,                              /* preferred read replica */
     0xff, 0xff, 0xff, 0xff,                              /* records: null */
 };
 
@@ -276,7 +273,6 @@ static void put_part(struct buffer *b, int32_t partition, int16_t error, int32_t
 }
 
 static void put_records(struct buffer *b, int32_t len, const char *records) {
-    put(b, 4, -1);
     put(b, 4, len);
     assert_int_equal(buffer_puts(b, records), 0);
 }

@@ -135,7 +135,6 @@ static void put_refusal(struct filling *a, int error) {
     put(&a->out, 8, -1);
     put(&a->out, 8, -1);
     put(&a->out, 4, -1); /* aborted transactions */
-    put(&a->out, 4, -1); /* preferred replica */
     put(&a->out, 4, 0);
     a->something = true;
 }
@@ -158,7 +157,6 @@ static void put_partition(const struct fake_kafka *k, struct filling *a,
         put(&a->out, 8, k->habits.hides_stable ? -1 : fake_log_stable(l));
         put(&a->out, 8, 0); /* the log's start */
         fake_log_put_aborted(l, &a->out, ask->offset);
-        put(&a->out, 4, -1); /* preferred replica */
         put_records(a, l, k->habits.begins_early ? fake_log_before(l, ask->offset) : ask->offset,
                     limit < k->partition_limit ? limit : k->partition_limit);
     }
@@ -217,7 +215,7 @@ static void take_string(struct input *in, const char *wanted) {
 static void parse_request(const struct fake_kafka *k, struct request *r, const struct buffer *b) {
     struct input in = {b->data, b->data + b->len};
     want(take(&in, 2), 1, "the kind");
-    want(take(&in, 2), 11, "the version");
+    want(take(&in, 2), 10, "the version");
     r->correlation = (int32_t)take(&in, 4);
     take_string(&in, NULL);
     want(take(&in, 4), -1, "the replica");
@@ -240,7 +238,6 @@ static void parse_request(const struct fake_kafka *k, struct request *r, const s
         r->partition_bytes[i] = (int32_t)take(&in, 4);
     }
     want(take(&in, 4), 0, "the number of forgotten topics");
-    take_string(&in, "");
     want(in.end - in.p, 0, "what follows");
 }
 

@@ -1,4 +1,4 @@
-/* A Kafka broker on 127.0.0.1 that knows one topic and one request, Fetch of version 11. What it answers
+/* A Kafka broker on 127.0.0.1 that knows one topic and one request, Fetch of version 10. What it answers
  * follows from the batches that were appended, as a broker's answer does (Kafka's ReplicaManager and
  * UnifiedLog): whole from the batch on that holds the offset asked for, in the order of the request,
  * up to the request's limits, which cut the last batch short, but not the answer's first; below the last
