@@ -115,8 +115,12 @@ class Job:
         """The partition's newest checkpoint."""
         import oracle
 
-        _, key = oracle.newest_checkpoints(self.settings, self.checkpoints)[partition]
-        return oracle.read_checkpoint(self.checkpoints.read(key))
+        while True:
+            _, key = oracle.newest_checkpoints(self.settings, self.checkpoints)[partition]
+            try:
+                return oracle.read_checkpoint(self.checkpoints.read(key))
+            except FileNotFoundError:
+                continue  # there were ten newer ones before it could be read
 
     def files(self):
         """Keys of visible windows' files."""

@@ -95,7 +95,10 @@ class BucketOutput(Output):
         return {key[len(self.prefix) :]: size for key, size in found.items()}
 
     def read(self, key):
-        return self.minio.read(self.bucket, self.prefix + key)
+        try:
+            return self.minio.read(self.bucket, self.prefix + key)
+        except self.minio.client.exceptions.NoSuchKey:
+            raise FileNotFoundError(key) from None
 
     def write(self, key, data):
         self.minio.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data)
