@@ -78,7 +78,8 @@ int record_batch_read(struct record_batch *b, const char *p, size_t n, struct er
         return 0;
     int32_t last_offset_delta = i32_at(p + AT_LAST_OFFSET_DELTA);
     if (last_offset_delta < 0 ||
-        __builtin_add_overflow(b->base_offset, last_offset_delta, &b->last_offset))
+        __builtin_add_overflow(b->base_offset, last_offset_delta, &b->last_offset) ||
+        b->last_offset == INT64_MAX) /* nothing could follow */
         return corrupt(b->base_offset, "last offset delta", last_offset_delta, e);
     b->count = i32_at(p + AT_COUNT);
     if (b->count < 0)

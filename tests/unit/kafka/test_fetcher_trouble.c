@@ -8,9 +8,8 @@
 #include <unistd.h>
 
 enum { AT_CORRELATION = 7, AT_ERROR = 13, AT_TOPIC = 24, AT_PARTS = 30, AT_PART = 34 };
-enum {
-    AT_BATCH = AT_PART + 38
-}; /* the first partition's first, where no transaction was aborted */
+/* The first partition's first, where no transaction was aborted. */
+enum { AT_BATCH = AT_PART + 38 };
 
 static struct world *w;
 

@@ -256,13 +256,13 @@ static void the_last_offsets(void **state) {
     (void)state;
     struct batch_maker m;
     struct reading r;
-    batch_begin(&m, INT64_MAX - INT32_MAX, 0, 0, -1);
+    batch_begin(&m, INT64_MAX - 1 - INT32_MAX, 0, 0, -1);
     batch_add(&m, 0, 0, NULL, -1, "v", 1, 0);
     batch_add(&m, INT32_MAX, 0, NULL, -1, "w", 1, 0);
     read_made(&r, &m);
-    assert_int_equal(r.batch.last_offset, INT64_MAX);
-    next_is(&r, INT64_MAX - INT32_MAX, 0, NULL, "v");
-    next_is(&r, INT64_MAX, 0, NULL, "w");
+    assert_int_equal(r.batch.last_offset, INT64_MAX - 1);
+    next_is(&r, INT64_MAX - 1 - INT32_MAX, 0, NULL, "v");
+    next_is(&r, INT64_MAX - 1, 0, NULL, "w");
     ends(&r);
 }
 
@@ -519,6 +519,7 @@ static void impossible_headers(void **state) {
     refused_with(BATCH_BASE_OFFSET, 8, -1, "base offset is -1");
     refused_with(BATCH_BASE_OFFSET, 8, INT64_MIN, "base offset is -9223372036854775808");
     refused_with(BATCH_BASE_OFFSET, 8, INT64_MAX - 99, "last offset delta is 100");
+    refused_with(BATCH_BASE_OFFSET, 8, INT64_MAX - 100, "last offset delta is 100");
 }
 
 /* The smallest length, which is right, and the largest. */
