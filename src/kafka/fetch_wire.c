@@ -121,7 +121,7 @@ int fetch_answer_begin(struct fetch_answer *a, const char *data, size_t n, int32
     (void)get(a, 4); /* for how long the broker throttles us: it sees to that itself (KIP-219) */
     int error = (int)get(a, 2);
     if (error)
-        return error_set(e, ERR_KAFKA, "a Fetch request was answered with error %d", error);
+        return error_set(e, ERR_UNAVAILABLE, "a Fetch request was answered with error %d", error);
     (void)get(a, 4); /* session */
     a->topics = (int32_t)get(a, 4);
     return a->topics < 0 ? corrupt(e) : 0;

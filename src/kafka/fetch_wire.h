@@ -49,7 +49,7 @@ struct fetch_answer {
 };
 
 /* An answer of n bytes without its length. -1: ERR_CORRUPT where it is none to this request, or of another
- * topic; ERR_KAFKA for an error of the whole request. What it points to is not copied. */
+ * topic; ERR_UNAVAILABLE for an error of the whole request. What it points to is not copied. */
 int fetch_answer_begin(struct fetch_answer *a, const char *data, size_t n, int32_t correlation,
                        const char *topic, struct error *e);
 /* 1; 0 behind the last partition; -1 ERR_CORRUPT. */

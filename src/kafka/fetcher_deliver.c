@@ -211,7 +211,7 @@ static int deliver_batch(struct fetcher *f, struct call *c) {
     struct delivery *d = &f->delivery;
     struct share *s = d->share;
     struct record r;
-    while (c->delivered < c->max) {
+    while (c->delivered < c->max && !s->left) {
         int rc = record_cursor_next(&d->cursor, &r);
         if (rc < 0)
             return damaged(f, "has records that make no sense");

@@ -88,8 +88,8 @@ static int begin(struct fetch_answer *a, const char *p, size_t n) {
         CHECK(n >= HEAD && number(p, 4) == CORRELATION && number(p + 8, 2) == 0);
         return 0;
     }
-    CHECK(e.text[0] && (e.code == ERR_CORRUPT || e.code == ERR_KAFKA));
-    CHECK((e.code == ERR_KAFKA) ==
+    CHECK(e.text[0] && (e.code == ERR_CORRUPT || e.code == ERR_UNAVAILABLE));
+    CHECK((e.code == ERR_UNAVAILABLE) ==
           (n >= HEAD && number(p, 4) == CORRELATION && number(p + 8, 2) != 0));
     return -1;
 }

@@ -373,10 +373,10 @@ static void an_error_of_the_whole(void **state) {
     struct buffer b;
     struct reading r;
     put_answer(&b, CORRELATION, 70, 0);
-    fails(&r, begin_made(&r, &b), ERR_KAFKA);
+    fails(&r, begin_made(&r, &b), ERR_UNAVAILABLE);
     assert_non_null(strstr(r.e.text, "70"));
     put_answer(&b, CORRELATION, -1, 0);
-    fails(&r, begin_made(&r, &b), ERR_KAFKA);
+    fails(&r, begin_made(&r, &b), ERR_UNAVAILABLE);
     assert_non_null(strstr(r.e.text, "-1"));
 }
 

@@ -437,6 +437,28 @@ static void test_leaves_all(void **state) {
     world_down(w);
 }
 
+static int leave_at_three(void *ctx, const struct record *r) {
+    struct world *w = ctx;
+    keep(&w->parts[0], r->offset);
+    if (r->offset == 3)
+        leave(w, 0);
+    return 0;
+}
+
+static void test_sink_leaves_its_partition(void **state) {
+    (void)state;
+    struct world *w = world_up(1);
+    struct source_sink sink = {.ctx = w, .record = leave_at_three};
+    put_batches(w, 0, 0, 2, 0);
+    put_batches(w, 1, 0, 2, 0);
+    begin_reading(w, 2);
+    serve_until_asked(w, 2);
+    assert_int_equal(fetcher_fetch(w->fetcher, 0, 1000, &sink), 4);
+    expect_only(w, 1, "0-19 |20");
+    expect_only(w, 0, "0-3");
+    world_down(w);
+}
+
 static void test_sink_stops(void **state) {
     (void)state;
     for (int64_t refused = 0; refused <= 20; refused++) {
@@ -477,6 +499,7 @@ int main(void) {
         cmocka_unit_test(test_leaves_the_one_that_is_delivered),
         cmocka_unit_test(test_leaves_others),
         cmocka_unit_test(test_leaves_all),
+        cmocka_unit_test(test_sink_leaves_its_partition),
         cmocka_unit_test(test_sink_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,7 +212,7 @@ static void test_spoilt_answers(void **state) {
         {0, 0x7f, ERR_LIMIT},
         {2, 0, ERR_LIMIT}, /* more came than it says */
         {AT_CORRELATION, 0x40, ERR_CORRUPT},
-        {AT_ERROR, 70, ERR_KAFKA},
+        {AT_ERROR, 70, ERR_UNAVAILABLE},
         {AT_TOPIC, 'C', ERR_CORRUPT},
         {AT_PARTS, 0x80, ERR_CORRUPT},
         {AT_PARTS + 3, 0, ERR_CORRUPT},

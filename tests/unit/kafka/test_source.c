@@ -171,10 +171,13 @@ static void a_sink_that_stops_loses_nothing_after_a_new_assignment(void **state)
 static void assignments_may_follow_each_other_at_once(void **state) {
     produce_numbers(SERVERS(state), "clicks", 0, 50);
     struct reader *r = reader_of(state);
+    assign_at(r, 0, 0);
+    read_to_end(r, 0, 1);
     for (int i = 0; i < 100; i++)
         assign_at(r, 0, i % 50);
     assign_at(r, 0, 10);
-    read_to_end(r, 0, 1);
+    r->n = 0;
+    read_to_end(r, 0, 2);
     assert_int_equal(r->n, 40);
     reader_free(r);
 }
