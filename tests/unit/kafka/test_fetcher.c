@@ -454,6 +454,7 @@ static void test_sink_leaves_its_partition(void **state) {
     begin_reading(w, 2);
     serve_until_asked(w, 2);
     assert_int_equal(fetcher_fetch(w->fetcher, 0, 1000, &sink), 4);
+    w->max = 1000;
     expect_only(w, 1, "0-19 |20");
     expect_only(w, 0, "0-3");
     world_down(w);
