@@ -90,6 +90,7 @@ static void promised_rows(void **state) {
     row_is("kafka.topic", "clickstream", "KAFKA_TOPIC", NULL);
     row_is("kafka.group_id", NULL, "KAFKA_GROUP_ID", NULL);
     row_is("kafka.start", "earliest", NULL, NULL);
+    row_is("kafka.fetcher", "direct", NULL, NULL);
     row_is("kafka.assignment", "group", NULL, NULL);
     row_is("event.key_field", "user_id", NULL, NULL);
     row_is("event.timestamp_field", "timestamp", NULL, NULL);
@@ -127,7 +128,7 @@ static void promised_rows(void **state) {
     row_is("http.token", NULL, NULL, NULL);
     row_is("log.format", NULL, NULL, NULL);
     row_is("log.level", "info", NULL, NULL);
-    assert_int_equal(settings_rows, 42);
+    assert_int_equal(settings_rows, 43);
 }
 
 /* ---- Printed ------------------------------------------------------------------------------- */
