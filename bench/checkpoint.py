@@ -113,8 +113,8 @@ def compare(bench, arguments):
 
 
 def noticed(often, never):
-    """Whether checkpoints made the p99.9 longer than it is in any of the rounds without: a few turns
-    make it, and what else runs on the machine lengthens some of them in each round."""
+    """Whether checkpoints made the p99.9 longer than it is in any of the rounds without: a few
+    turns make it, and what else runs on the machine lengthens some of them in each round."""
     return statistics.median(run["p99.9"] for run in often) > max(run["p99.9"] for run in never)
 
 
