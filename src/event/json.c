@@ -5,14 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "base/memory.h"
 #include "event/digits.h"
 #include "event/json_string.h"
 #include "base/utf8.h"
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define INLINE static inline __attribute__((always_inline))
 
 #define NO_STOP UINT16_MAX /* stands behind the last stop of a window */
 

@@ -7,9 +7,7 @@
 #include <immintrin.h>
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#include "base/compiler.h"
 
 /* One block's bytes by kind, a bit each. */
 struct kinds {

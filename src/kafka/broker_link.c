@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/patience.h"
+#include "kafka/big_endian.h"
 
 enum {
     REQUEST_MAX = 16 << 20,
@@ -154,8 +155,7 @@ int broker_link_ask(struct broker_link *l, struct error *e) {
 static size_t answer_size(const struct broker_link *l) {
     if (l->answer.len < LENGTH)
         return LENGTH;
-    const unsigned char *p = (const unsigned char *)l->answer.data;
-    return LENGTH + ((size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3]);
+    return LENGTH + (size_t)(uint32_t)i32_at(l->answer.data);
 }
 
 /* Nothing follows an answer before the next request, so what is read belongs to it. */

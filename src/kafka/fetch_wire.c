@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kafka/big_endian.h"
+
 enum {
     API_FETCH = 1,
     VERSION = 10,
@@ -95,18 +97,19 @@ static bool has(const struct fetch_answer *a, size_t n) {
     return (size_t)(a->end - a->p) >= n;
 }
 
-static int64_t get_at(const char *p, size_t bytes) {
-    uint64_t v = 0;
-    for (size_t i = 0; i < bytes; i++)
-        v = v << 8 | (unsigned char)p[i];
-    unsigned unused = (unsigned)(64 - 8 * bytes);
-    return (int64_t)(v << unused) >> unused;
+static int16_t get_i16(struct fetch_answer *a) {
+    a->p += 2;
+    return i16_at(a->p - 2);
 }
 
-static int64_t get(struct fetch_answer *a, size_t bytes) {
-    int64_t v = get_at(a->p, bytes);
-    a->p += bytes;
-    return v;
+static int32_t get_i32(struct fetch_answer *a) {
+    a->p += 4;
+    return i32_at(a->p - 4);
+}
+
+static int64_t get_i64(struct fetch_answer *a) {
+    a->p += 8;
+    return i64_at(a->p - 8);
 }
 
 static int corrupt(struct error *e) {
@@ -116,24 +119,24 @@ static int corrupt(struct error *e) {
 int fetch_answer_begin(struct fetch_answer *a, const char *data, size_t n, int32_t correlation,
                        const char *topic, struct error *e) {
     *a = (struct fetch_answer){.p = data, .end = data + n, .topic = topic};
-    if (!has(a, 18) || get(a, 4) != correlation)
+    if (!has(a, 18) || get_i32(a) != correlation)
         return corrupt(e);
-    (void)get(a, 4); /* for how long the broker throttles us: it sees to that itself (KIP-219) */
-    int error = (int)get(a, 2);
+    (void)get_i32(a); /* for how long the broker throttles us: it sees to that itself (KIP-219) */
+    int error = get_i16(a);
     if (error)
         return error_set(e, ERR_UNAVAILABLE, "a Fetch request was answered with error %d", error);
-    (void)get(a, 4); /* session */
-    a->topics = (int32_t)get(a, 4);
+    (void)get_i32(a); /* session */
+    a->topics = get_i32(a);
     return a->topics < 0 ? corrupt(e) : 0;
 }
 
 /* The name of a topic, which must be ours, and how many partitions follow. */
 static int begin_topic(struct fetch_answer *a, struct error *e) {
     size_t n = strlen(a->topic);
-    if (!has(a, 2) || get(a, 2) != (int64_t)n || !has(a, n + 4) || memcmp(a->p, a->topic, n) != 0)
+    if (!has(a, 2) || (size_t)get_i16(a) != n || !has(a, n + 4) || memcmp(a->p, a->topic, n) != 0)
         return corrupt(e);
     a->p += n;
-    a->parts = (int32_t)get(a, 4);
+    a->parts = get_i32(a);
     a->topics--;
     return a->parts < 0 ? corrupt(e) : 0;
 }
@@ -141,19 +144,19 @@ static int begin_topic(struct fetch_answer *a, struct error *e) {
 static int read_part(struct fetch_answer *a, struct fetch_part *part, struct error *e) {
     if (!has(a, 34))
         return corrupt(e);
-    part->partition = (int32_t)get(a, 4);
-    part->error = (int16_t)get(a, 2);
-    part->high = get(a, 8);
-    part->stable = get(a, 8);
-    (void)get(a, 8); /* the log's start */
-    part->n_aborted = (int32_t)get(a, 4);
+    part->partition = get_i32(a);
+    part->error = get_i16(a);
+    part->high = get_i64(a);
+    part->stable = get_i64(a);
+    (void)get_i64(a); /* the log's start */
+    part->n_aborted = get_i32(a);
     if (part->n_aborted < 0) /* -1: null */
         part->n_aborted = 0;
     part->aborted = a->p;
     if (!has(a, (size_t)part->n_aborted * ABORTED_BYTES + 4))
         return corrupt(e);
     a->p += (size_t)part->n_aborted * ABORTED_BYTES;
-    int64_t len = get(a, 4);
+    int32_t len = get_i32(a);
     part->records_len = len < 0 ? 0 : (size_t)len;
     part->records = a->p;
     if (!has(a, part->records_len))
@@ -176,6 +179,6 @@ int fetch_answer_next(struct fetch_answer *a, struct fetch_part *part, struct er
 void fetch_aborted(const struct fetch_part *part, int32_t i, int64_t *producer_id,
                    int64_t *first_offset) {
     const char *p = part->aborted + (size_t)i * ABORTED_BYTES;
-    *producer_id = get_at(p, 8);
-    *first_offset = get_at(p + 8, 8);
+    *producer_id = i64_at(p);
+    *first_offset = i64_at(p + 8);
 }

@@ -1,12 +1,8 @@
 #include "kafka/record_batch.h"
 
-#include <endian.h>
-#include <string.h>
-
 #include "base/checksum.h"
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define INLINE static inline __attribute__((always_inline))
+#include "base/compiler.h"
+#include "kafka/big_endian.h"
 
 /* Where the header's fields stand. */
 enum {
@@ -32,24 +28,6 @@ enum {
 };
 
 enum { VARINT_MAX = 5, VARLONG_MAX = 10 }; /* bytes */
-
-static int16_t i16_at(const char *p) {
-    uint16_t v;
-    memcpy(&v, p, sizeof v);
-    return (int16_t)be16toh(v);
-}
-
-static int32_t i32_at(const char *p) {
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return (int32_t)be32toh(v);
-}
-
-static int64_t i64_at(const char *p) {
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return (int64_t)be64toh(v);
-}
 
 static int unsupported(int64_t offset, int magic, struct error *e) {
     return error_set(e, ERR_UNSUPPORTED,
