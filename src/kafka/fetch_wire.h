@@ -41,6 +41,11 @@ struct fetch_part {
     size_t records_len;
 };
 
+/* Where the partition ended for who reads what is committed only. */
+static inline int64_t fetch_part_end(const struct fetch_part *part) {
+    return part->stable >= 0 ? part->stable : part->high;
+}
+
 /* Over an answer's partitions. */
 struct fetch_answer {
     const char *p, *end;

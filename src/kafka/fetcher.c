@@ -13,9 +13,8 @@ enum {
 };
 
 struct share *fetcher_share(const struct fetcher *f, int32_t partition) {
-    return partition >= 0 && partition < f->n_share_of && f->share_of[partition] >= 0
-               ? &f->shares[f->share_of[partition]]
-               : NULL;
+    int32_t i = partition_table_find(&f->share_of, partition);
+    return i >= 0 ? &f->shares[i] : NULL;
 }
 
 /* ---- Making it ---- */
@@ -31,12 +30,7 @@ static void add_share(struct fetcher *f, const struct fetcher_share *from) {
                                   .high = -1,
                                   .told = -1};
     feed->shares[feed->n_shares++] = i;
-    if (from->partition >= f->n_share_of) {
-        f->share_of = xrealloc(f->share_of, ((size_t)from->partition + 1) * sizeof *f->share_of);
-        while (f->n_share_of <= from->partition)
-            f->share_of[f->n_share_of++] = -1;
-    }
-    f->share_of[from->partition] = (int32_t)i;
+    partition_table_put(&f->share_of, from->partition, i);
 }
 
 static int32_t answer_bytes(const struct fetcher_config *cfg) {
@@ -79,7 +73,7 @@ void fetcher_free(struct fetcher *f) {
     fetcher_delivery_free(f);
     free(f->feeds);
     free(f->shares);
-    free(f->share_of);
+    partition_table_free(&f->share_of);
     free(f->topic);
     free(f->client_id);
     free(f);
@@ -144,9 +138,8 @@ static size_t turn_of(const struct feed *feed, const struct share *s) {
 /* A partition that is far behind is read for a while before others are: each has its windows open, and
  * what is written to them should still be in the caches. */
 static bool is_turn_over(struct share *s, const struct fetch_part *part) {
-    int64_t end = part->stable >= 0 ? part->stable : part->high;
     s->turn += part->records_len;
-    if (!s->left && s->next < end && s->turn < TURN)
+    if (!s->left && s->next < fetch_part_end(part) && s->turn < TURN)
         return false;
     s->turn = 0;
     return true;
@@ -171,12 +164,12 @@ static int look_over_part(struct fetcher *f, struct feed *feed, const struct fet
 /* A broker fills its answer in the order of the request. The next one begins with the partition that
  * something came of last, as long as it is its turn, else behind it. */
 static int look_over(struct fetcher *f, struct feed *feed, struct error *e) {
-    struct fetch_answer a;
     struct fetch_part part;
     size_t turns = 0;
     const struct buffer *b = &feed->link.answer;
-    int rc = fetch_answer_begin(&a, broker_link_answer(b), broker_link_answer_len(b),
+    int rc = fetch_answer_begin(&feed->answer, broker_link_answer(b), broker_link_answer_len(b),
                                 feed->correlation, f->topic, e);
+    struct fetch_answer a = feed->answer;
     while (rc == 0 && (rc = fetch_answer_next(&a, &part, e)) == 1)
         rc = look_over_part(f, feed, &part, &turns, e);
     feed->first = (feed->first + turns) % feed->n_shares;
@@ -193,7 +186,6 @@ static int serve_feed(struct fetcher *f, struct feed *feed, struct error *e) {
         if (rc <= 0)
             return rc;
         feed->waiting = true;
-        feed->asked_as = feed->correlation;
         if (look_over(f, feed, e) != 0 || ask(f, feed, e) != 0)
             return -1;
         fetcher_next_answer(f);

@@ -47,8 +47,8 @@ void fetcher_delivery_rest(struct fetcher *f) {
 
 /* The partition's end was where this answer ended, and nobody has said so. */
 static bool at_end(const struct delivery *d) {
-    int64_t end = d->part.stable >= 0 ? d->part.stable : d->part.high;
-    return d->share->position >= end && d->share->told != d->share->position;
+    const struct share *s = d->share;
+    return s->position >= fetch_part_end(&d->part) && s->told != s->position;
 }
 
 static void take_aborted(struct delivery *d) {
@@ -81,12 +81,10 @@ static void next_part(struct fetcher *f) {
 static void take_up(struct fetcher *f, struct feed *feed) {
     struct delivery *d = &f->delivery;
     struct buffer delivered = d->bytes;
-    struct error ignored; /* it was looked over */
     d->bytes = feed->link.answer;
+    d->answer = feed->answer;
     feed->link.answer = delivered;
     feed->waiting = false;
-    (void)fetch_answer_begin(&d->answer, broker_link_answer(&d->bytes),
-                             broker_link_answer_len(&d->bytes), feed->asked_as, f->topic, &ignored);
     next_part(f);
 }
 

@@ -6,6 +6,7 @@
 #include "kafka/decompress.h"
 #include "kafka/fetch_wire.h"
 #include "kafka/fetcher.h"
+#include "kafka/partition_table.h"
 #include "kafka/record_batch.h"
 
 struct share {
@@ -24,10 +25,10 @@ struct feed {
     struct broker_link link;
     size_t *shares; /* indices of those that it leads */
     size_t n_shares;
-    size_t first;        /* of them, in the next request */
-    int32_t correlation; /* of the newest request */
-    bool waiting;        /* link.answer is complete, looked over, and not delivered yet... */
-    int32_t asked_as;    /* ...the answer to the request of this correlation */
+    size_t first;               /* of them, in the next request */
+    int32_t correlation;        /* of the newest request */
+    bool waiting;               /* link.answer is complete, looked over, and not delivered yet... */
+    struct fetch_answer answer; /* ...from its first partition on */
 };
 
 struct aborted {
@@ -58,7 +59,7 @@ struct fetcher {
     struct fetch_limits limits;
     struct share *shares;
     size_t n_shares;
-    int32_t *share_of, n_share_of; /* by partition: its index in shares, or -1 */
+    struct partition_table share_of;
     struct feed *feeds;
     size_t n_feeds, next_feed;
     struct delivery delivery;

@@ -11,7 +11,8 @@ enum {
 };
 
 struct part *rdkafka_part(struct rdkafka_source *s, int32_t id) {
-    return id >= 0 && id < s->n_part_of && s->part_of[id] >= 0 ? &s->parts[s->part_of[id]] : NULL;
+    int32_t i = partition_table_find(&s->part_of, id);
+    return i >= 0 ? &s->parts[i] : NULL;
 }
 
 /* ---- assign() ---- */
@@ -35,21 +36,10 @@ void rdkafka_forget_parts(struct rdkafka_source *s) {
     for (size_t i = 0; i < s->n_parts; i++)
         rd_kafka_queue_destroy(s->parts[i].queue);
     free(s->parts);
-    free(s->part_of);
+    partition_table_free(&s->part_of);
     s->parts = NULL;
-    s->part_of = NULL;
     s->n_parts = s->heard = 0;
-    s->n_part_of = 0;
     s->assignments++;
-}
-
-static void remember_part(struct rdkafka_source *s, int32_t id) {
-    if (id >= s->n_part_of) {
-        s->part_of = xrealloc(s->part_of, ((size_t)id + 1) * sizeof *s->part_of);
-        while (s->n_part_of <= id)
-            s->part_of[s->n_part_of++] = -1;
-    }
-    s->part_of[id] = (int32_t)s->n_parts++;
 }
 
 /* The partitions' queues all forward to one, apart from the consumer's: librdkafka's limits then hold
@@ -111,7 +101,7 @@ int rdkafka_let_librdkafka_read(struct rdkafka_source *s, const struct source_po
             positions[i].offset;
         rc = take_queue(s, &s->parts[i], &positions[i], e);
         if (rc == 0)
-            remember_part(s, positions[i].partition);
+            partition_table_put(&s->part_of, positions[i].partition, s->n_parts++);
     }
     rdkafka_drop_records(s); /* errors that stood in the partitions' own queues and moved */
     rd_kafka_resp_err_t err = rc ? RD_KAFKA_RESP_ERR_NO_ERROR : assign_and_settle(s, list);
@@ -150,8 +140,7 @@ static void group_assigned(struct rdkafka_source *s, const rd_kafka_topic_partit
      * nor revokes, and holds up every other member's rebalance; so it gets an empty assignment now
      * and the real one from the worker's assign(). */
     s->owned = true;
-    rdkafka_fetcher_end(s);
-    (void)rdkafka_give_all_up(s, NULL);
+    (void)rdkafka_assign(&s->base, NULL, 0, NULL);
     size_t n = 0;
     int32_t *partitions = xcalloc((size_t)list->cnt + 1, sizeof *partitions);
     for (int i = 0; i < list->cnt; i++)
@@ -169,8 +158,7 @@ static void group_revoked(struct rdkafka_source *s) {
     s->handler.revoked(s->handler.ctx);
     rdkafka_send_commits(s); /* while they are ours */
     s->owned = false;
-    rdkafka_fetcher_end(s);
-    (void)rdkafka_give_all_up(s, NULL);
+    (void)rdkafka_assign(&s->base, NULL, 0, NULL);
 }
 
 void rdkafka_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,

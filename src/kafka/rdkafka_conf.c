@@ -40,6 +40,13 @@ const char *kafka_property_refused(const char *name) {
     return NULL;
 }
 
+const char *kafka_property(const struct kafka_config *cfg, const char *name) {
+    for (size_t i = 0; i < cfg->n_properties; i++)
+        if (strcmp(cfg->properties[i].name, name) == 0)
+            return cfg->properties[i].value;
+    return NULL;
+}
+
 struct kafka_config *kafka_config_copy(const struct kafka_config *cfg) {
     struct kafka_config *copy = xmalloc(sizeof *copy);
     *copy = *cfg;
@@ -142,7 +149,8 @@ static int tune_fetching(rd_kafka_conf_t *conf, const struct kafka_config *cfg, 
 
 static int tune(rd_kafka_conf_t *conf, const struct kafka_config *cfg, enum kafka_purpose purpose,
                 size_t *wake_bytes, struct error *e) {
-    if (set(conf, "client.id", "tidemark", e) || set(conf, "log.connection.close", "false", e) ||
+    if (set(conf, "client.id", KAFKA_CLIENT_ID, e) ||
+        set(conf, "log.connection.close", "false", e) ||
         set(conf, "statistics.interval.ms", "0", e) ||
         set(conf, "topic.metadata.refresh.interval.ms", "30000", e) ||
         /* A broker that comes back should not be waited for longer than it was away. */
@@ -183,9 +191,8 @@ static int tune(rd_kafka_conf_t *conf, const struct kafka_config *cfg, enum kafk
 static int limit_response(rd_kafka_conf_t *conf, const struct kafka_config *cfg, struct error *e) {
     char text[32] = "";
     size_t cap = sizeof text, most = (size_t)1 << 20;
-    for (size_t i = 0; i < cfg->n_properties; i++)
-        if (strcmp(cfg->properties[i].name, "fetch.max.bytes") == 0)
-            return 0;
+    if (kafka_property(cfg, "fetch.max.bytes"))
+        return 0;
     (void)rd_kafka_conf_get(conf, "message.max.bytes", text, &cap);
     size_t message = strtoul(text, NULL, 10);
     return set_number(conf, "fetch.max.bytes", message > most ? message : most, e);

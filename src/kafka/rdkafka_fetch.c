@@ -1,7 +1,5 @@
 /* From the queue of all partitions to each one's sink: the hot path. Records are taken from the queue in
  * batches, and those of a partition are chained until it is fetched. */
-#include <string.h>
-
 #include "kafka/rdkafka_internal.h"
 
 void rdkafka_record(const rd_kafka_message_t *m, struct record *r) {
@@ -68,15 +66,10 @@ static void deliver_last(rd_kafka_message_t *m, const struct source_sink *sink) 
  * the credentials stay what they are. */
 static void wake_brokers(struct rdkafka_source *s) {
     s->drained = 0;
-    const char *user = "", *password = "";
-    for (size_t i = 0; i < s->cfg->n_properties; i++) {
-        const struct kafka_property *p = &s->cfg->properties[i];
-        if (strcmp(p->name, "sasl.username") == 0)
-            user = p->value;
-        else if (strcmp(p->name, "sasl.password") == 0)
-            password = p->value;
-    }
-    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(s->client->rk, user, password);
+    const char *user = kafka_property(s->cfg, "sasl.username");
+    const char *password = kafka_property(s->cfg, "sasl.password");
+    rd_kafka_error_t *error =
+        rd_kafka_sasl_set_credentials(s->client->rk, user ? user : "", password ? password : "");
     if (error)
         rd_kafka_error_destroy(error);
 }

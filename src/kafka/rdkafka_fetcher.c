@@ -45,13 +45,6 @@ static const char *reserved(const struct kafka_config *cfg) {
     return NULL;
 }
 
-static const char *client_id(const struct kafka_config *cfg) {
-    for (size_t i = 0; i < cfg->n_properties; i++)
-        if (strcasecmp(cfg->properties[i].name, "client.id") == 0)
-            return cfg->properties[i].value;
-    return "tidemark";
-}
-
 void rdkafka_fetcher_init(struct rdkafka_source *s) {
     const char *property = reserved(s->cfg);
     s->own.allowed = !s->cfg->librdkafka_only && !property;
@@ -115,9 +108,10 @@ static struct fetcher *connect_to_leaders(const struct rdkafka_source *s,
                         .ids = xcalloc((size_t)md->broker_cnt + 1, sizeof *l.ids),
                         .shares = xcalloc(n, sizeof *l.shares)};
     struct fetcher *f = NULL;
+    const char *client_id = kafka_property(s->cfg, "client.id");
     if (find_leaders(s, &l, md, positions, n, e) == 0) {
         struct fetcher_config cfg = {.topic = s->cfg->topic,
-                                     .client_id = client_id(s->cfg),
+                                     .client_id = client_id ? client_id : KAFKA_CLIENT_ID,
                                      .brokers = l.brokers,
                                      .n_brokers = l.n,
                                      .shares = l.shares,
@@ -166,7 +160,6 @@ bool rdkafka_fetcher_begin(struct rdkafka_source *s, const struct source_positio
     if (!is_due(s))
         return false;
     s->own.fetcher = begin(s, positions, n, &e);
-    s->own.due_ms = 0;
     if (!s->own.fetcher) {
         log_debug("kafka_fetcher", "librdkafka reads for now: %s", e.text);
         put_off(s, &e);

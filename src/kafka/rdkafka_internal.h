@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "kafka/fetcher.h"
+#include "kafka/partition_table.h"
 #include "kafka/rdkafka_source.h"
 
 /* ---- rdkafka_conf.c: which properties a handle is made with ---- */
@@ -17,6 +18,11 @@ enum kafka_purpose {
     KAFKA_ASK,     /* metadata only */
     KAFKA_PRODUCE, /* the generator's */
 };
+
+#define KAFKA_CLIENT_ID "tidemark" /* where kafka.properties has no client.id */
+
+/* The value of this one of kafka.properties, or NULL. */
+const char *kafka_property(const struct kafka_config *cfg, const char *name);
 
 /* What librdkafka allocates for a queued record besides its bytes. */
 enum { KAFKA_RECORD_OVERHEAD = 512 };
@@ -120,8 +126,8 @@ struct rdkafka_source {
     rd_kafka_topic_partition_list_t *commits; /* that poll() will send; NULL: none */
     struct part *parts;
     size_t n_parts, heard, strays; /* the latter: of them with a stray record */
-    int32_t *part_of, n_part_of;   /* by partition: its index in parts, or -1 */
-    uint64_t assignments;          /* so far */
+    struct partition_table part_of;
+    uint64_t assignments; /* so far */
     size_t wake_bytes, drained;
     bool may_take; /* the queue has not been found empty since the last poll() */
     /* What was taken from the queue together; `waiting` of it is not delivered. */
