@@ -1,27 +1,8 @@
 /* Records of transactions that were aborted are never delivered; all others are, whoever's they are. */
-#include "fetcher_fixture.h"
+#include "one_world.h"
 
 enum { TX = BATCH_TRANSACTIONAL };
 enum { A = 70, B = 71, C = 72 }; /* producers */
-
-static struct world *w;
-
-static int up(void **state) {
-    (void)state;
-    w = world_up(1);
-    return 0;
-}
-
-static int down(void **state) {
-    (void)state;
-    world_down(w);
-    return 0;
-}
-
-static void again(void) {
-    world_down(w);
-    w = world_up(1);
-}
 
 static void read_all(const char *wanted) {
     begin_reading(w, 1);
@@ -235,8 +216,6 @@ static void test_list_has_more_than_the_log(void **state) {
         read_all("4-6 11-12 |14");
     }
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

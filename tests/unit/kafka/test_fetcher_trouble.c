@@ -1,6 +1,6 @@
 /* What the fetcher cannot cope with: it says so, tells nothing any more, and its positions are those from
  * which somebody else can read on. */
-#include "fetcher_fixture.h"
+#include "one_world.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,25 +10,6 @@
 enum { AT_CORRELATION = 7, AT_ERROR = 13, AT_TOPIC = 24, AT_PARTS = 30, AT_PART = 34 };
 /* The first partition's first, where no transaction was aborted. */
 enum { AT_BATCH = AT_PART + 38 };
-
-static struct world *w;
-
-static int up(void **state) {
-    (void)state;
-    w = world_up(1);
-    return 0;
-}
-
-static int down(void **state) {
-    (void)state;
-    world_down(w);
-    return 0;
-}
-
-static void again(void) {
-    world_down(w);
-    w = world_up(1);
-}
 
 /* Another fetcher goes on from there. */
 static void read_on(void) {
@@ -365,8 +346,6 @@ static void test_no_connection(void **state) {
     }
     (void)close(fd);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
