@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 enum { PATIENCE_MS = 1, GOOD_PATIENCE_MS = 2000, SERVED_EVERY = 256, CLIENTS = 200 };
 
+static struct control_world *world;
 static struct http_server *server;
 
 static void publish(struct metrics *m) {
@@ -67,12 +69,20 @@ static bool begins(const char *answer, size_t n, const char *with) {
     return n >= strlen(with) && memcmp(answer, with, strlen(with)) == 0;
 }
 
+/* At exit, before what the server's thread uses is torn down. */
+static void stop(void) {
+    http_server_stop(server);
+    control_world_free(world);
+}
+
 static void start(void) {
     struct error e;
-    struct control_world *w = control_world_new(); /* kept */
-    publish(w->metrics);
-    server = http_server_start(&w->cfg, &e);
+    world = control_world_new();
+    publish(world->metrics);
+    server = http_server_start(&world->cfg, &e);
     CHECK(server);
+    /* libcrypto registers its end at its first use, which is the thread's: have it run behind ours */
+    CHECK(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) == 1 && atexit(stop) == 0);
 }
 
 /* It may have to let go of others first. */
