@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -30,6 +31,7 @@ UNPACED_PER_SECOND = 50000  # so many events of `generate` are a second of its s
 BYTES_PER_EVENT = 600  # at most, in a run's output
 MB = 1e6
 MIB = 1 << 20
+RESIDENT = 256 * MIB  # more than floor and tidemark take
 
 
 REQUESTS = re.compile(r"^minio_api_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
@@ -143,6 +145,41 @@ def command(main):
         sys.exit(f"bench: {failure}")
 
 
+# ---- Memory -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def giving_way(file, ahead):
+    """Shrinks the file as others in its file system grow, so that `ahead` bytes more than they have
+    taken are free."""
+    ended = threading.Event()
+    watcher = threading.Thread(target=give_way, args=(file, ahead, ended))
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def give_way(file, ahead, ended):
+    if OTHERS is not None:
+        os.sched_setaffinity(0, {OTHERS})  # this thread
+    size = file.stat().st_size
+    most = used(file) - ahead
+    while size > 0 and not ended.wait(0.005):
+        left = max(0, size - max(0, used(file) - most))
+        if left < size:
+            os.truncate(file, left)
+        size = left
+
+
+def used(file):
+    """Bytes, by all that lies in the file's file system."""
+    of = os.statvfs(file)
+    return (of.f_blocks - of.f_bfree) * of.f_frsize
+
+
 # ---- Runs ---------------------------------------------------------------------------------------
 
 
@@ -184,17 +221,19 @@ class Bench:
         settings = self.broker.settings(topic)
         return [f"--set={key}={value}" for key, value in settings.items()]
 
-    def measure(self, command):
-        """What measure.py says, and the command's output."""
-        self.warm()
+    def measure(self, command, resident=RESIDENT):
+        """What measure.py says, and the command's output. `resident`: bytes that the command takes
+        beside its output."""
         log = self.disk / "run.log"
         words = [str(word) for word in (MEASURED, log, *command)]
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", str(MEASURE), *words],
-            stdout=subprocess.PIPE,
-            env=self.environment(),
-            check=True,
-        )
+        size = self.events * BYTES_PER_EVENT + resident
+        with self.memory(size) as held, giving_way(held, resident):
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", str(MEASURE), *words],
+                stdout=subprocess.PIPE,
+                env=self.environment(),
+                check=True,
+            )
         taken = json.loads(done.stdout)
         output = log.read_text(errors="replace")
         if taken["exit"] != 0:
@@ -202,22 +241,17 @@ class Bench:
         taken["cpu"] = taken["user"] + taken["system"]
         return taken, output
 
-    def warm(self):
-        """Touches the memory that the output of a run will take."""
-        with self.memory(self.events):
-            pass
-
     @contextlib.contextmanager
-    def memory(self, events):
-        """Keeps as much of it as the output of so many events takes, to be free at the block's end.
-        In a virtual machine, pages that were free for seconds may have to come from the host again,
-        which would be measured."""
-        file, block = self.tmpfs / "warm", bytes(MIB)
+    def memory(self, size):
+        """A file that holds so many bytes of tmpfs, to be free at the block's end at the latest. A
+        virtual machine gives pages back to its host that were free for a second or two, and to have
+        them again takes longer than to write to them, which would be measured."""
+        file, block = self.tmpfs / "held", bytes(MIB)
         with open(file, "wb", buffering=0) as target:
-            for _ in range(events * BYTES_PER_EVENT // MIB + 1):
+            for _ in range(size // MIB + 1):
                 target.write(block)
         try:
-            yield
+            yield file
         finally:
             file.unlink()
 

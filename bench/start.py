@@ -3,7 +3,7 @@
 import time
 
 from live import STORES, at_the_head, clear, generator, job, stay_aside, store
-from rig import PARTITIONS, command, median, met, options, run_bench, say
+from rig import BYTES_PER_EVENT, PARTITIONS, command, median, met, options, run_bench, say
 
 FIRST_RECORD_MS = 100
 BACK_S = {"directory": 5, "S3": 10}
@@ -78,7 +78,7 @@ def kill_and_return(bench, kind, events, rate):
     say(f"{kind}: reading all, {rate:,} events/s, kill -9")
     settings = store(bench, kind)
     with generator(bench, topic, rate) as source:
-        with bench.memory(WARM), job(bench, topic, settings) as process:
+        with bench.memory(WARM * BYTES_PER_EVENT), job(bench, topic, settings) as process:
             process.wait(lambda m: at_the_head(m, PARTITIONS), "lag of none", every=0.25)
             since = time.time()
             process.wait(
