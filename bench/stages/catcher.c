@@ -1,5 +1,6 @@
 #include "catcher.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,12 +25,24 @@ static struct chunk *copy_chunks(struct catcher *c, const struct chunk *from) {
     return head;
 }
 
+/* Open windows' parts come in turn, those of one file in order. */
 static void catch_part(struct catcher *c, const struct store_op *op) {
+    struct caught_part part = {.file = strtoul(op->upload, NULL, 10),
+                               .n = op->part,
+                               .chunks = copy_chunks(c, op->chunks),
+                               .bytes = op->bytes,
+                               .crc32c = op->crc32c};
     array_reserve(&c->parts, &c->cap, c->n + 1, sizeof *c->parts);
-    c->parts[c->n++] = (struct caught_part){.n = op->part,
-                                            .chunks = copy_chunks(c, op->chunks),
-                                            .bytes = op->bytes,
-                                            .crc32c = op->crc32c};
+    size_t i = c->n++;
+    for (; i > 0 && c->parts[i - 1].file > part.file; i--)
+        c->parts[i] = c->parts[i - 1];
+    c->parts[i] = part;
+}
+
+static char *new_upload(struct catcher *c) {
+    char id[24];
+    (void)snprintf(id, sizeof id, "%lu", c->files++);
+    return xstrdup(id);
 }
 
 static size_t poll(struct store *s, int timeout_ms) {
@@ -42,7 +55,7 @@ static size_t poll(struct store *s, int timeout_ms) {
         if (!c->first)
             c->last = &c->first;
         if (op->kind == STORE_UPLOAD_CREATE)
-            op->upload_id = xstrdup("upload");
+            op->upload_id = new_upload(c);
         if (op->kind == STORE_UPLOAD_PART && c->keep)
             catch_part(c, op);
         op->done(op);

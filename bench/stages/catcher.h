@@ -1,12 +1,13 @@
 /* A store that takes everything and keeps nothing but, where it is asked to, copies of the parts: the
- * chunks that the job sends, as it cuts them. */
+ * chunks that the job sends, as it cuts them, file by file. */
 #ifndef TIDEMARK_BENCH_CATCHER_H
 #define TIDEMARK_BENCH_CATCHER_H
 
 #include "store/store.h"
 
 struct caught_part {
-    int32_t n; /* 1 begins another file */
+    unsigned long file;
+    int32_t n;
     struct chunk *chunks;
     uint64_t bytes;
     uint32_t crc32c;
@@ -16,7 +17,8 @@ struct catcher {
     struct store store;
     bool keep;
     struct store_op *first, **last; /* submitted, to be answered by the next poll */
-    struct caught_part *parts;
+    unsigned long files;
+    struct caught_part *parts; /* by file, then by n */
     size_t n, cap;
     struct budget budget; /* of the copies */
 };

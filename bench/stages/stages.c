@@ -304,7 +304,7 @@ static double time_sending(struct bench *b, struct store *s) {
     for (size_t i = 0, n; i < c->n; i += n) {
         char key[32];
         (void)snprintf(key, sizeof key, "file-%06u", number++);
-        for (n = 1; i + n < c->n && c->parts[i + n].n > 1;)
+        for (n = 1; i + n < c->n && c->parts[i + n].file == c->parts[i].file;)
             n++;
         bytes += send_file(s, key, c->parts + i, n);
     }
