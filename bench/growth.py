@@ -6,10 +6,15 @@ from live import stay_aside
 from rig import PARTITIONS, Failure, command, median, met, options, run_bench, say
 
 HOURS = 6.0
-PARTITION_HOURS = 0.5  # few windows: each has a file in each partition, which costs by itself
+# Each window has a file in each partition, which costs by itself: few windows, and thousands of
+# events in each file even of 200 partitions (50,000 events/s would give it 75,000).
+PARTITION_HOURS = 0.5
+PARTITION_EVENTS = 6000000
 EVEN = 1.15  # within 15 %
+MOST_RATIO = 1.25  # bench.py's aim
 PARTITION_COUNTS = (1, 3, 20, 200)
 OPEN_WINDOWS = (4, 100, 2000)
+EVENTS = 2000000
 WINDOW_S = 10  # so that 6 h have 2,160 of them, however many are open at once
 LENGTHS = (200, 450, 2000, 20000)
 FIELDS = 130  # bytes of the three fields that tidemark adds to each line
@@ -110,20 +115,20 @@ def by_partitions(bench, arguments):
     for count in PARTITION_COUNTS:
         topic = f"partitions-{count}"
         say(f"filling a topic of {count} partitions")
-        bench.fill(topic, arguments.events, PARTITION_HOURS, partitions=count)
-        shapes.append((f"{count} partitions", topic, arguments.events, {}, 430))
+        bench.fill(topic, bench.events, PARTITION_HOURS, partitions=count)
+        shapes.append((f"{count} partitions", topic, bench.events, {}, 430))
     rows = table(bench, "CPU s per million events by partitions", shapes, arguments.rounds)
     judge("CPU per event", [row["run"] for row in rows])
     judge("ratio to the floor at the same number of partitions", [row["ratio"] for row in rows])
 
 
 def by_windows(bench, arguments):
-    bench.fill("windows", arguments.events, HOURS)
+    bench.fill("windows", bench.events, HOURS)
     shapes = []
     for count in OPEN_WINDOWS:
         late = (count - 1) * WINDOW_S
         settings = {"window.size": f"{WINDOW_S}s", "window.out_of_orderness": f"{late}s"}
-        shapes.append((f"{count} open windows", "windows", arguments.events, settings, 430))
+        shapes.append((f"{count} open windows", "windows", bench.events, settings, 430))
     rows = table(
         bench,
         f"CPU s per million events by open windows ({HOURS * 3600 / WINDOW_S:,.0f} windows in all)",
@@ -147,16 +152,24 @@ def by_length(bench, arguments):
             f"{length:>12,} bytes: {row['run'] / row['length'] * 1e3:.2f} CPU s per GB,"
             f" the floor {row['floor'] / row['length'] * 1e3:.2f}"
         )
-    judge("ratio to the floor at the same length", [row["ratio"] for row in rows])
+    # Short lines are cheaper than librdkafka's share of the floor, so ratios are not even.
+    most = max(row["ratio"] for row in rows)
+    verdict = met(most <= MOST_RATIO)
+    print(f"aim: at no length more than {MOST_RATIO} x the floor: {verdict} ({most:.2f})")
 
 
-TABLES = {"partitions": by_partitions, "windows": by_windows, "length": by_length}
+# With how many events a topic has; those by length have as many as --bytes allows.
+TABLES = {
+    "partitions": (by_partitions, PARTITION_EVENTS),
+    "windows": (by_windows, EVENTS),
+    "length": (by_length, EVENTS),
+}
 
 
 def read_arguments():
     parser = options("growth", "How cost grows")
     add = parser.add_argument
-    add("--events", type=int, default=2000000, help="events of a topic (2,000,000)")
+    add("--events", type=int, help="events of a topic (6,000,000 by partitions, else 2,000,000)")
     add("--bytes", type=int, default=400000000, help="bytes of a topic, by length (400,000,000)")
     add("--rounds", type=int, default=3, help="how often each is run (3)")
     add("--only", choices=TABLES, help="one of the tables")
@@ -167,8 +180,9 @@ def main():
     arguments = read_arguments()
     stay_aside()
     with run_bench(arguments, False) as bench:
-        for name, run in TABLES.items():
+        for name, (run, events) in TABLES.items():
             if arguments.only in (None, name):
+                bench.events = arguments.events or events
                 run(bench, arguments)
 
 
