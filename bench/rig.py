@@ -168,10 +168,10 @@ def give_way(file, ahead, ended):
     size = file.stat().st_size
     most = used(file) - ahead
     while size > 0 and not ended.wait(0.005):
-        left = max(0, size - max(0, used(file) - most))
-        if left < size:
-            os.truncate(file, left)
-        size = left
+        over = used(file) - most
+        if over > 0:
+            size = max(0, size - over)
+            os.truncate(file, size)
 
 
 def used(file):

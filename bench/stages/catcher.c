@@ -1,6 +1,5 @@
 #include "catcher.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,12 +38,6 @@ static void catch_part(struct catcher *c, const struct store_op *op) {
     c->parts[i] = part;
 }
 
-static char *new_upload(struct catcher *c) {
-    char id[24];
-    (void)snprintf(id, sizeof id, "%lu", c->files++);
-    return xstrdup(id);
-}
-
 static size_t poll(struct store *s, int timeout_ms) {
     struct catcher *c = (struct catcher *)s;
     (void)timeout_ms;
@@ -55,7 +48,7 @@ static size_t poll(struct store *s, int timeout_ms) {
         if (!c->first)
             c->last = &c->first;
         if (op->kind == STORE_UPLOAD_CREATE)
-            op->upload_id = new_upload(c);
+            op->upload_id = xasprintf("%lu", c->files++);
         if (op->kind == STORE_UPLOAD_PART && c->keep)
             catch_part(c, op);
         op->done(op);
