@@ -185,9 +185,13 @@ def test_the_network_to_the_store_is_bad_all_the_time(kafka, make_job, minio_sto
         store_proxy.silent = False
         process = j.start()
         j.wait_for_checkpoints(max(j.newest().values()) + 1, (0, 1), process)
-    # Less than a checkpoint would never get through.
-    store_proxy.limit_up = store_proxy.limit_down = 70_000
-    goes_on(j, process, by=4)
+    # Less than a checkpoint would never get through, and one grows by 3 kB a second while a file
+    # that MinIO has broken holds up what comes after it (10 s).
+    wait_until(
+        lambda: all(len(j.checkpoint(p)["commits"]) < 40 for p in (0, 1)), "files that wait", 60
+    )
+    store_proxy.limit_up = store_proxy.limit_down = 150_000
+    goes_on(j, process, by=10)
     alive(process)
     assert all(fault.hits for fault in faults)
     assert generator.stop() == 143
