@@ -7,6 +7,8 @@ from rig import BYTES_PER_EVENT, PARTITIONS, command, median, met, options, run_
 
 FIRST_RECORD_MS = 100
 BACK_S = {"directory": 5, "S3": 10}
+CHECKPOINT_S = 30  # checkpoint.interval
+EARLY = 1000000  # a tenth of checkpoint.max_replay: so many records bring one forward
 OPEN_S = 900  # event time that the open windows span: their size and the out-of-orderness
 # What the next process may write until it is back, in events: those it reads, and copies.
 WARM = 6000000
@@ -60,10 +62,11 @@ def to_read_again(metrics):
     return int(behind)
 
 
-def is_due(metrics, seconds):
+def is_due(metrics, rate):
     """Soon after this there would be a checkpoint: nothing can be more behind."""
     ages = metrics.all("tidemark_checkpoint_age_seconds")
-    return at_the_head(metrics, PARTITIONS) and len(ages) == PARTITIONS and min(ages) > seconds
+    long = 0.8 * min(CHECKPOINT_S, EARLY / rate)
+    return at_the_head(metrics, PARTITIONS) and len(ages) == PARTITIONS and min(ages) > long
 
 
 def is_covered(metrics, seconds):
@@ -85,7 +88,7 @@ def kill_and_return(bench, kind, events, rate):
                 lambda m: is_covered(m, time.time() - since), "checkpoint there", every=0.25
             )
             before = process.wait(
-                lambda m: is_due(m, 24), "moment just before a checkpoint", every=0.25
+                lambda m: is_due(m, rate), "moment just before a checkpoint", every=0.25
             )
             process.kill()
         with job(bench, topic, settings) as process:

@@ -288,8 +288,8 @@ const struct setting settings_table[] = {
      .min = 0,
      .max = HOUR,
      .initial = "5s",
-     .meaning = "Finished files bring the next checkpoint forward, but not closer to the last "
-                "than this.",
+     .meaning = "Finished files bring the next checkpoint forward, and so does much that was read "
+                "(checkpoint.max_replay), but not closer to the last than this.",
      .reason = "Files become visible soon after their window closes, at few requests."},
     {.key = "checkpoint.timeout",
      .kind = SETTING_DURATION,
@@ -318,8 +318,9 @@ const struct setting settings_table[] = {
      .max = INT64_C(1000000000000),
      .initial = "10000000",
      .meaning = "A file is published early where its first event that is not yet in the store "
-                "lies more than this behind, all partitions of the process together: so much is "
-                "read again after a crash at most.",
+                "lies more than this behind, all partitions of the process together; and when a "
+                "tenth of it was read since the last checkpoint, that brings the next forward as "
+                "finished files do. So not much more than this is read again after a crash.",
      .reason = "Recovery stays short whatever the rate of events is."},
 
     {.key = "restart.attempts",

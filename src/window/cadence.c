@@ -6,6 +6,7 @@
 #include "window/partition.h"
 
 enum {
+    READ_MUCH = 10,              /* this part of max_replay */
     REBUILD_PATIENCE_MS = 30000, /* for the other commits to be answered before a re-claim */
     KEEP_PATIENCE_MS = 3000      /* for files that the last checkpoint lists to become visible */
 };
@@ -21,6 +22,7 @@ void partition_start(struct partition *p, int64_t now_ms) {
     p->now_ms = now_ms;
     p->started_ms = p->durable_ms = p->due_ms = now_ms;
     p->last_record_ms = now_ms;
+    p->put_position = p->position;
 }
 
 static void claim_durable(struct partition *p) {
@@ -127,6 +129,7 @@ static void put_checkpoint(struct partition *p) {
     p->putting_savepoint = p->savepoint;
     p->barrier = p->savepoint = false;
     p->put_changes = p->changes;
+    p->put_position = p->position;
     p->started_ms = p->now_ms;
     chain_put(p->chain, &k, p->now_ms);
 }
@@ -178,10 +181,19 @@ static bool may_begin(const struct partition *p) {
     return true;
 }
 
+/* Much that was read would be read again, and shipped again, without another checkpoint. */
+static bool read_much(const struct partition *p) {
+    return (uint64_t)(p->position - p->put_position) >= p->cfg.max_replay / READ_MUCH;
+}
+
+static bool brought_forward(const struct partition *p) {
+    return (commits_unlisted(p->commits) > 0 || read_much(p)) &&
+           p->now_ms - p->durable_ms >= p->cfg.min_pause_ms;
+}
+
 static void tick_run(struct partition *p) {
     bool due = p->now_ms - p->due_ms >= p->cfg.interval_ms || p->savepoint;
-    bool early =
-        commits_unlisted(p->commits) > 0 && p->now_ms - p->durable_ms >= p->cfg.min_pause_ms;
+    bool early = brought_forward(p);
     if (!p->barrier && !due && !early)
         return;
     if (!p->barrier && unchanged(p) && !p->savepoint) { /* unchanged state is not put */

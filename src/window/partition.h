@@ -119,6 +119,7 @@ struct partition {
     struct chain *chain;
     struct commits *commits;
     uint64_t changes, put_changes; /* what has changed, and how much of it the last put covered */
+    int64_t put_position;          /* position at the last put, or the start */
     size_t seen_commits;           /* entries of commits at the last tick */
     bool barrier;                  /* waiting for tails to be durable before the snapshot */
     int64_t barrier_ms, due_ms /* of the last interval's tick */, started_ms, durable_ms, stop_ms;

@@ -862,8 +862,15 @@ MUTATIONS = [
         "finished-files-wait",
         13,
         CADENCE,
-        "    bool early =\n        commits_unlisted(p->commits) > 0 &&",
-        "    bool early = false &&",
+        "    return (commits_unlisted(p->commits) > 0 || read_much(p)) &&",
+        "    return read_much(p) &&",
+    ),
+    (
+        "much-read-waits",
+        13,
+        CADENCE,
+        "    return (commits_unlisted(p->commits) > 0 || read_much(p)) &&",
+        "    return commits_unlisted(p->commits) > 0 &&",
     ),
     (
         "interval-not-kept",

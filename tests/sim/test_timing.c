@@ -188,6 +188,19 @@ static void test_rule_13_checkpoints_by_interval_and_none_without_change(void **
     end(&s);
 }
 
+static void test_rule_13_much_that_was_read_does_not_wait_for_the_interval(void **state) {
+    (void)state;
+    struct scene s = {0};
+    prepare(&s, TRAITS_S3, LOG_ONE, 60);
+    s.rules.config.interval_ms = NEVER_MS;
+    s.rules.config.min_pause_ms = 2000;
+    s.rules.config.max_replay = 100;
+    work(&s, 90);
+    assert_int_equal(visible(&s).files, 0);
+    assert_in_range(newest(&s), 3, 6);
+    end(&s);
+}
+
 static void test_rule_13_finished_files_do_not_wait_for_the_interval(void **state) {
     (void)state;
     struct scene s = {0};
@@ -230,6 +243,7 @@ int main(void) {
         cmocka_unit_test(test_rule_7_emit_checkpoint_seals_everything),
         cmocka_unit_test(test_rule_7_a_directory_ships_all_tails),
         cmocka_unit_test(test_rule_13_checkpoints_by_interval_and_none_without_change),
+        cmocka_unit_test(test_rule_13_much_that_was_read_does_not_wait_for_the_interval),
         cmocka_unit_test(test_rule_13_finished_files_do_not_wait_for_the_interval),
         cmocka_unit_test(test_rule_13_a_store_that_is_silent_fails_the_partition),
     };

@@ -47,6 +47,28 @@ static void test_rule_13_sealed_files_wait_for_min_pause_only(void **state) {
     assert_int_equal(visible("dt="), 1);
 }
 
+static void test_rule_13_much_that_was_read_waits_for_min_pause_only(void **state) {
+    (void)state;
+    f.sim.config.min_pause_ms = 5000;
+    f.sim.config.max_replay = 100;
+    for (int i = 0; i < 9; i++)
+        event(T);
+    run();
+    pass(6000);
+    assert_int_equal(number(), 1);
+    event(T);
+    pass(100);
+    assert_int_equal(number(), 2);
+    for (int i = 0; i < 10; i++)
+        event(T);
+    pass(4500);
+    assert_int_equal(number(), 2);
+    pass(1000);
+    assert_int_equal(number(), 3);
+    pass(20000);
+    assert_int_equal(number(), 3);
+}
+
 /* Rule 7: at each interval's tick, not at the checkpoints between that closed windows ask for. */
 static void test_emit_checkpoint_seals_at_the_interval_only(void **state) {
     (void)state;
@@ -303,6 +325,7 @@ int main(void) {
         CASE(test_rule_13_every_interval),
         CASE(test_rule_13_unchanged_state_is_not_put),
         CASE(test_rule_13_sealed_files_wait_for_min_pause_only),
+        CASE(test_rule_13_much_that_was_read_waits_for_min_pause_only),
         CASE(test_waits_while_others_begin),
         CASE(test_emit_checkpoint_seals_at_the_interval_only),
         CASE(test_savepoint_is_put_although_nothing_changed),
