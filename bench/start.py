@@ -7,8 +7,7 @@ from rig import BYTES_PER_EVENT, PARTITIONS, command, median, met, options, run_
 
 FIRST_RECORD_MS = 100
 BACK_S = {"directory": 5, "S3": 10}
-CHECKPOINT_S = 30  # checkpoint.interval
-EARLY = 1000000  # a tenth of checkpoint.max_replay: so many records bring one forward
+LOOK_S = 32  # longer than checkpoint.interval
 OPEN_S = 900  # event time that the open windows span: their size and the out-of-orderness
 # What the next process may write until it is back, in events: those it reads, and copies.
 WARM = 6000000
@@ -62,11 +61,22 @@ def to_read_again(metrics):
     return int(behind)
 
 
-def is_due(metrics, rate):
-    """Soon after this there would be a checkpoint: nothing can be more behind."""
-    ages = metrics.all("tidemark_checkpoint_age_seconds")
-    long = 0.8 * min(CHECKPOINT_S, EARLY / rate)
-    return at_the_head(metrics, PARTITIONS) and len(ages) == PARTITIONS and min(ages) > long
+def unsaved(metrics):
+    """Records in no checkpoint."""
+    return metrics.sum("tidemark_position") - metrics.sum("tidemark_durable_read_records")
+
+
+def at_the_worst(process):
+    """Waits until about as much is unsaved as ever in this while; returns the metrics of then."""
+    most, end = 0.0, time.monotonic() + LOOK_S
+
+    def is_worst(metrics):
+        nonlocal most
+        most = max(most, unsaved(metrics))
+        enough = time.monotonic() > end and unsaved(metrics) > 0.95 * most
+        return enough and at_the_head(metrics, PARTITIONS)
+
+    return process.wait(is_worst, "moment just before a checkpoint", every=0.1)
 
 
 def is_covered(metrics, seconds):
@@ -87,9 +97,7 @@ def kill_and_return(bench, kind, events, rate):
             process.wait(
                 lambda m: is_covered(m, time.time() - since), "checkpoint there", every=0.25
             )
-            before = process.wait(
-                lambda m: is_due(m, rate), "moment just before a checkpoint", every=0.25
-            )
+            before = at_the_worst(process)
             process.kill()
         with job(bench, topic, settings) as process:
             ready = process.wait(lambda m: at_the_head(m, PARTITIONS), "lag of none", every=0.02)
