@@ -10,7 +10,7 @@
 #include "job/worker_internal.h"
 
 enum {
-    TICK_MS = 20,            /* between two ticks of every partition */
+    TICK_MS = 20,            /* between two ticks of a partition */
     SPREAD_MS = 1000,        /* in which the checkpoints of all partitions begin, at most */
     PUBLISH_MS = 250,        /* between two looks at the log's ends and renewals of the metrics */
     IDLE_POLL_MS = 50,       /* longest wait while nothing happens */
@@ -100,22 +100,44 @@ static void reap(struct worker *w) {
     w->n_dying = kept;
 }
 
-/* All partitions' checkpoints are due at about the same time, and each takes some 0.1 ms. */
-static size_t checkpoints_a_tick(const struct worker *w) {
+/* All partitions' checkpoints are due at about the same time, and each takes some 0.1 ms. How many may
+ * begin now, `ms` after others could. */
+static size_t checkpoints_now(const struct worker *w, int64_t ms) {
     int64_t spread = w->cfg.settings->checkpoint.interval / 2;
     if (spread > SPREAD_MS)
         spread = SPREAD_MS;
-    return 1 + w->n_tasks * TICK_MS / (size_t)spread;
+    return 1 + w->n_tasks * (size_t)ms / (size_t)spread;
 }
 
-static void tick(struct worker *w) {
-    w->may_begin = checkpoints_a_tick(w);
-    w->now_ms = clock_monotonic(w->cfg.clock);
+/* Goes on with the round of ticks, up to the first `due` of the partitions. */
+static void tick_up_to(struct worker *w, size_t due) {
+    int64_t since = w->now_ms - w->ticked_ms;
+    w->may_begin = checkpoints_now(w, since < TICK_MS ? since : TICK_MS);
     w->ticked_ms = w->now_ms;
-    w->tick_due = false;
-    for (size_t i = 0; i < w->n_tasks && !w->failed; i++)
-        task_tick(w->tasks[i]);
+    for (; w->ticked < due && !w->failed; w->ticked++)
+        task_tick(w->tasks[w->ticked]);
+    if (w->ticked < w->n_tasks)
+        return;
+    w->ticked = 0;
+    w->round_ms = w->now_ms;
     reap(w);
+}
+
+/* All of them. */
+static void tick(struct worker *w) {
+    w->now_ms = clock_monotonic(w->cfg.clock);
+    w->tick_due = false;
+    w->ticked = 0;
+    tick_up_to(w, w->n_tasks);
+}
+
+/* A round takes TICK_MS: with many partitions it would hold processing up if it were made in one turn. */
+static void tick_due_ones(struct worker *w) {
+    w->now_ms = clock_monotonic(w->cfg.clock);
+    int64_t since = w->now_ms - w->round_ms;
+    size_t due = since < TICK_MS ? w->n_tasks * (size_t)since / TICK_MS : w->n_tasks;
+    if (due > w->ticked || due == w->n_tasks)
+        tick_up_to(w, due);
 }
 
 static struct task *find_task(struct worker *w, int32_t id) {
@@ -407,9 +429,10 @@ static void loop(struct worker *w, bool *ran) {
     struct error e;
     while (!w->failed) {
         size_t answers = poll_stores(w);
-        if (w->tick_due || clock_monotonic(w->cfg.clock) - w->ticked_ms >= TICK_MS ||
-            (answers > 0 && anyone_waits_for_tick(w)))
+        if (w->tick_due || (answers > 0 && anyone_waits_for_tick(w)))
             tick(w);
+        else
+            tick_due_ones(w);
         obey(w);
         worker_savepoints(w);
         if (w->now_ms - w->published_ms >= PUBLISH_MS) {

@@ -68,9 +68,10 @@ struct worker {
     size_t n_tasks, cap_tasks;
     struct partition **dying; /* dropped, with requests under way */
     size_t n_dying, cap_dying;
-    size_t may_begin;    /* checkpoints, before the next tick */
+    size_t ticked;       /* of the tasks, in this round */
+    size_t may_begin;    /* checkpoints, before more are ticked */
     bool assignment_due; /* the source's assignment must be renewed */
-    bool tick_due;       /* without waiting for TICK_MS to pass */
+    bool tick_due;       /* of all tasks, without waiting for their turn */
     bool suspended;      /* over memory.limit: nothing is fetched */
     bool failed;
     bool reading;  /* records can be read, or none is ours to read: /readyz */
@@ -80,7 +81,8 @@ struct worker {
     struct error error;
     enum job_command command;
     uint64_t fetched; /* events ever taken from the source */
-    int64_t now_ms, ticked_ms, published_ms, stop_since_ms, assigned_ms;
+    int64_t now_ms, round_ms /* since when tasks are ticked */, ticked_ms, published_ms,
+        stop_since_ms, assigned_ms;
     struct outlook outlook;
     struct job_metrics metrics;
     size_t cap_metrics, cap_files;
