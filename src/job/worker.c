@@ -101,19 +101,17 @@ static void reap(struct worker *w) {
 }
 
 /* All partitions' checkpoints are due at about the same time, and each takes some 0.1 ms. How many may
- * begin now, `ms` after others could. */
-static size_t checkpoints_now(const struct worker *w, int64_t ms) {
+ * begin while so many partitions are ticked. */
+static size_t checkpoints_among(const struct worker *w, size_t ticks) {
     int64_t spread = w->cfg.settings->checkpoint.interval / 2;
     if (spread > SPREAD_MS)
         spread = SPREAD_MS;
-    return 1 + w->n_tasks * (size_t)ms / (size_t)spread;
+    return 1 + ticks * TICK_MS / (size_t)spread;
 }
 
 /* Goes on with the round of ticks, up to the first `due` of the partitions. */
 static void tick_up_to(struct worker *w, size_t due) {
-    int64_t since = w->now_ms - w->ticked_ms;
-    w->may_begin = checkpoints_now(w, since < TICK_MS ? since : TICK_MS);
-    w->ticked_ms = w->now_ms;
+    w->may_begin = checkpoints_among(w, due - w->ticked);
     for (; w->ticked < due && !w->failed; w->ticked++)
         task_tick(w->tasks[w->ticked]);
     if (w->ticked < w->n_tasks)
@@ -200,7 +198,7 @@ static void on_revoked(void *ctx) {
         task_drop(w->tasks[i]);
         task_free(w->tasks[i]);
     }
-    w->n_tasks = 0;
+    w->n_tasks = w->ticked = 0;
     w->assignment_due = false;
 }
 

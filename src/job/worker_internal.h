@@ -81,8 +81,8 @@ struct worker {
     struct error error;
     enum job_command command;
     uint64_t fetched; /* events ever taken from the source */
-    int64_t now_ms, round_ms /* since when tasks are ticked */, ticked_ms, published_ms,
-        stop_since_ms, assigned_ms;
+    int64_t now_ms, round_ms /* the round of ticks began */, published_ms, stop_since_ms,
+        assigned_ms;
     struct outlook outlook;
     struct job_metrics metrics;
     size_t cap_metrics, cap_files;
